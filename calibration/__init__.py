@@ -1,0 +1,1 @@
+"""Image sets, statistics of activations, accuracy."""

@@ -1,0 +1,1 @@
+"""The reference network: its architecture as a table, and ONNX built from it."""

@@ -1,0 +1,1 @@
+"""ONNX in, Graph out: protobuf stays here."""

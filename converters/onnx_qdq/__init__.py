@@ -1,0 +1,1 @@
+"""QuantizedGraph in, ONNX with QuantizeLinear and DequantizeLinear out."""

@@ -1,0 +1,1 @@
+"""Graph and ranges in, QuantizedGraph out."""

@@ -1,0 +1,1 @@
+"""QuantizedGraph in, TFLite flatbuffer out, without TensorFlow."""

@@ -1,0 +1,1 @@
+"""The commands that run on the board: arguments and wiring only."""

@@ -1,0 +1,117 @@
+"""The model card: what travels inside an artifact, so that the device needs nothing beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from edge.errors import EdgeError
+from edge.preprocess import PreprocessError, PreprocessSpec
+
+# The key of ONNX metadata_props and the name of the TFLite metadata buffer.
+CARD_KEY = "edge_card"
+LABELS_FILE = "labels.txt"
+FORMAT = 1
+MAX_CARD_BYTES = 16 << 20
+MAX_LABELS = 1_000_000
+MAX_LABEL_CHARS = 1000
+
+
+class CardError(EdgeError):
+    """A card is missing, or is not one that this version reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model means: its classes, the picture it expects, and where it came from.
+
+    `labels` is empty when none were given. `quantization` says how the integers came about (for
+    reading, not for computing); it is empty for a float model. `source_sha256` is the hash of the
+    float ONNX file. `versions` names the programs that wrote the artifact.
+    """
+
+    name: str
+    preprocess: PreprocessSpec
+    labels: tuple[str, ...] = ()
+    quantization: dict[str, Any] = field(default_factory=dict)
+    source_sha256: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def label(self, index: int) -> str:
+        """Return the name of class `index`, or its number where the card has no labels."""
+        return self.labels[index] if index < len(self.labels) else f"class {index}"
+
+    def with_labels(self, labels: tuple[str, ...]) -> ModelCard:
+        return replace(self, labels=labels)
+
+    def to_json(self) -> str:
+        """Return the card as one JSON text; `from_json` reads it."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "name": self.name,
+                "preprocess": self.preprocess.to_json(),
+                "labels": list(self.labels),
+                "quantization": self.quantization,
+                "source_sha256": self.source_sha256,
+                "versions": self.versions,
+            },
+            ensure_ascii=False,
+            sort_keys=True,
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ModelCard:
+        """Check and read a card. Raises: CardError: it is not one; the cause is in the message."""
+        try:
+            if len(text) > MAX_CARD_BYTES:
+                raise ValueError(f"{len(text)} bytes; at most {MAX_CARD_BYTES}")
+            data = json.loads(text)
+            if not isinstance(data, dict):
+                raise TypeError("not a JSON object")
+            if data.get("format") != FORMAT:
+                raise ValueError(f"format {data.get('format')!r}; this version reads {FORMAT}")
+            quantization, versions = data["quantization"], data["versions"]
+            if not isinstance(quantization, dict) or not isinstance(versions, dict):
+                raise TypeError("quantization and versions must be objects")
+            return cls(
+                name=_line(data["name"]),
+                preprocess=PreprocessSpec.from_json(data["preprocess"]),
+                labels=check_labels(data["labels"]),
+                quantization=quantization,
+                source_sha256=_line(data["source_sha256"]),
+                versions={_line(k): _line(v) for k, v in versions.items()},
+            )
+        except (KeyError, TypeError, ValueError, RecursionError, PreprocessError) as cause:
+            raise CardError(
+                f"the model's card cannot be read ({cause}); convert the model again"
+            ) from cause
+
+
+def check_labels(labels: object) -> tuple[str, ...]:
+    """Return `labels` as a tuple of single lines. Raises: ValueError, TypeError: they are not."""
+    if not isinstance(labels, list | tuple):
+        raise TypeError("labels must be a list")
+    if len(labels) > MAX_LABELS:
+        raise ValueError(f"{len(labels)} labels; at most {MAX_LABELS}")
+    return tuple(_line(label) for label in labels)
+
+
+def _line(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is not a string")
+    if len(text) > MAX_LABEL_CHARS or not (text.isprintable()):
+        raise ValueError(f"{text[:40]!r} is not one printable line of {MAX_LABEL_CHARS} characters")
+    return text
+
+
+def parse_labels(text: str) -> tuple[str, ...]:
+    """Return the labels of a file that holds one a line; blank lines at its end do not count.
+
+    Raises: CardError: a line has control characters or is longer than 1000 characters.
+    """
+    try:
+        return check_labels([line.strip() for line in text.rstrip().splitlines()])
+    except ValueError as cause:
+        raise CardError(f"labels: {cause}") from cause

@@ -1,0 +1,1 @@
+"""Latency from the hot path to a page: recorder, log, summary, rendering."""

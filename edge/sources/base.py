@@ -1,0 +1,66 @@
+"""What every camera, file and folder looks like to the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from edge.errors import EdgeError
+from edge.preprocess import Color
+from edge.tensors import U8
+
+Timestamps = Literal["sensor", "driver", "arrival"]
+
+
+class SourceError(EdgeError):
+    """A camera, file or folder cannot be opened, or stopped giving frames."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """One picture. Times are nanoseconds of `time.monotonic_ns`.
+
+    `pixels`: uint8 [H, W, 3], owned by the frame; `color` is the channel order in memory.
+    `captured_ns`: when the sensor took it, where the source knows, else `arrived_ns`.
+    `name`: where the picture has one (a file's name).
+    """
+
+    pixels: U8
+    color: Color
+    sequence: int
+    captured_ns: int
+    arrived_ns: int
+    name: str = ""
+
+
+class Source(Protocol):
+    """Gives frames until it ends. `read` is called from one thread; `close` from any."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in the log: "picamera2", "v4l2:0", a path."""
+        ...
+
+    @property
+    def is_live(self) -> bool:
+        """Whether waiting frames are replaced by newer ones (cameras) or none is lost (files)."""
+        ...
+
+    @property
+    def timestamps(self) -> Timestamps:
+        """Where `captured_ns` comes from."""
+        ...
+
+    @property
+    def broken_count(self) -> int:
+        """How many pictures could not be read and were passed over."""
+        ...
+
+    def read(self) -> Frame | None:
+        """Return the next frame, waiting for it, or None when there will be no more.
+
+        Raises: SourceError: the camera was lost or did not answer in time.
+        """
+        ...
+
+    def close(self) -> None: ...
