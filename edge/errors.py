@@ -19,7 +19,7 @@ class GateError(EdgeError):
     exit_status = 3
 
 
-class MissingExtra(EdgeError):
+class MissingExtraError(EdgeError):
     """An optional package is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:

@@ -116,7 +116,9 @@ class Window:
     width: int
 
 
-def centre_window(frame_hw: tuple[int, int], input_hw: tuple[int, int], resize: int | None) -> Window:
+def centre_window(
+    frame_hw: tuple[int, int], input_hw: tuple[int, int], resize: int | None
+) -> Window:
     """Return the window that, brought to `input_hw`, equals resizing first and cropping then.
 
     `resize` is the short side's length after the resize (None: no resize). Cropping before the

@@ -64,7 +64,8 @@ class TensorSpec:
         """Return float32 scale * (q - zero_point), same shape as `q`."""
         if not self.is_quantized:
             return np.asarray(q, np.float32)
-        return (q.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
+        real: F32 = (q.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
+        return real
 
     def image_geometry(self) -> tuple[Layout, int, int, int]:
         """Return (layout, height, width, channels) of an image input with batch 1.
