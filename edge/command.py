@@ -1,0 +1,50 @@
+"""What every command does alike: its version, its errors, its exit status."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+import edge
+from edge.errors import EdgeError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def new_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """Return a parser with `--version`, and `examples` (shell lines) at the end of its help."""
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{name} {edge.__version__}")
+    return parser
+
+
+def run_command(
+    name: str, command: Callable[[Sequence[str]], int], argv: Sequence[str] | None
+) -> int:
+    """Run `command(argv)` and return the process's exit status.
+
+    An `EdgeError`, and whatever the operating system refuses (a full disk, a missing
+    permission), becomes one sentence on stderr; anything else is a bug and keeps its traceback.
+    """
+    try:
+        return command(sys.argv[1:] if argv is None else argv)
+    except EdgeError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nothing is wrong, nothing is left to say.
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: error: {where}{error.strerror or error}", file=sys.stderr)
+        return EdgeError.exit_status
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
