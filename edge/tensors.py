@@ -58,7 +58,8 @@ class TensorSpec:
             return real.astype(np.float32)
         limits = np.iinfo(self.dtype)
         q = np.rint(np.asarray(real, np.float32) / np.float32(self.scale)) + self.zero_point
-        return np.clip(q, limits.min, limits.max).astype(self.dtype)
+        clipped: Array = np.clip(q, limits.min, limits.max).astype(self.dtype)
+        return clipped
 
     def dequantize(self, q: Array) -> F32:
         """Return float32 scale * (q - zero_point), same shape as `q`."""
