@@ -1,0 +1,244 @@
+"""The latency log: one JSON object a line, so that it can be followed, searched and cut anywhere.
+
+    {"kind": "run", "format": 1, "part": 1, ...}      what runs, where: a RunHeader
+    {"kind": "interval", "captured": ..., "stages": {"inference": {"p50": ..., ...}}, ...}
+    {"kind": "trace", "columns": [...], "rows": [...]}  with traces: after its interval
+    {"kind": "summary", "reason": ..., ...}            the whole run; a killed run has none
+
+Times are integer nanoseconds of one monotonic clock. `histogram` is base64 of HdrHistogram's V2
+compressed encoding; the figures beside it are there for people and jq.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from edge.errors import EdgeError
+from edge.latency import hdr
+from edge.latency.histogram import I64, Histogram
+from edge.latency.recorder import STAMPS, Interval
+from edge.latency.stats import StageStats
+
+FORMAT = 1
+MAX_BYTES = 16 << 20
+KEEP = 4
+TRACE_ROWS_A_LINE = 1000
+
+
+class LogError(EdgeError):
+    """A latency log cannot be written or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What a run was, for whoever reads its log later.
+
+    `model` is the artifact's path and `card` the name in its card ("" without one); `timestamps`
+    says where a frame's age counts from ("sensor", "driver" or "arrival"). `started` is the wall
+    time in ISO 8601 and `started_ns` the same moment on the monotonic clock. `board` and
+    `versions` are facts by name.
+    """
+
+    model: str
+    model_sha256: str
+    card: str
+    runtime: str
+    source: str
+    timestamps: str
+    threads: int
+    interval_s: float
+    started: str
+    started_ns: int
+    clock: str = "time.monotonic_ns"
+    board: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class LogWriter:
+    """Writes one run's log to `path`.
+
+    One write an interval, and no more; the kernel brings it to the card within half a minute, so
+    a killed process loses the interval in progress and a power cut the last few. Only rotation and
+    `close` wait for the card.
+
+    When the next line would exceed `max_bytes`, `path` becomes `path.1` (and `.1` becomes `.2`;
+    `keep` old files stay) and a new `path` starts with the run line. A file that is already there
+    is rotated too, never overwritten.
+
+    A full disk raises LogError, and what was there still reads. The loop may go on and call
+    `interval` as before: each call tries again, and the next line that fits says how many
+    intervals were lost (`lost`).
+
+    Raises: LogError: `path` cannot be created.
+    """
+
+    def __init__(
+        self, path: Path, header: RunHeader, *, max_bytes: int = MAX_BYTES, keep: int = KEEP
+    ) -> None:
+        self.path = path
+        self._header = header
+        self._max_bytes = max_bytes
+        self._keep = keep
+        self._file: io.FileIO | None = None
+        self._size = 0
+        self._part = 0
+        self._run_line_size = 0
+        self._lost = 0
+        try:
+            if path.exists() and not path.is_file():
+                raise LogError(f"{path} is not a file; name a file for the latency log")
+            if path.exists() and path.stat().st_size:
+                self._shift()
+            self._begin()
+        except OSError as cause:
+            raise self._error(cause) from cause
+
+    def interval(self, interval: Interval, health: Mapping[str, object]) -> None:
+        """Append one interval, and its trace where it has one.
+
+        Args: health: what the board says of itself: `temperature_c` (number) and `throttled` (a
+            list of the names of the flags that are on, empty when none is) where they are known,
+            and whatever else is worth keeping, as JSON values.
+        Raises: LogError: the disk is full or gone; the interval is lost and counted.
+        """
+        body = {"kind": "interval", "lost": self._lost, "health": dict(health)}
+        lines = [_line(body | _interval_json(interval)), *_trace_lines(interval)]
+        try:
+            self._append(b"".join(lines))
+        except OSError as cause:
+            self._lost += 1
+            raise self._error(cause) from cause
+        self._lost = 0
+
+    def close(self, run: Interval, reason: str) -> None:
+        """Append the summary and wait until the log is on the disk.
+
+        Args: run: the whole run, `Recorder.run()`; reason: why it ended, in a few words.
+        Raises: LogError: the disk is full or gone. The file is closed all the same.
+        """
+        body = {"kind": "summary", "reason": reason, "lost": self._lost}
+        try:
+            self._append(_line(body | _interval_json(run)))
+            self._sync()
+        except OSError as cause:
+            raise self._error(cause) from cause
+        finally:
+            self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Release the file; without `close` before, the log reads as that of a killed run."""
+        self._release()
+
+    def _append(self, lines: bytes) -> None:
+        if self._file is None:
+            self._begin()
+        elif self._size + len(lines) > self._max_bytes and self._size > self._run_line_size:
+            self._sync()
+            self._release()
+            self._shift()
+            self._begin()
+        self._write(lines)
+
+    def _begin(self) -> None:
+        self._file = io.FileIO(self.path, "w")
+        self._size = 0
+        header = asdict(self._header)
+        line = _line({"kind": "run", "format": FORMAT, "part": self._part + 1} | header)
+        self._write(line)
+        self._run_line_size = len(line)
+        self._part += 1
+
+    def _write(self, data: bytes) -> None:
+        """Write all of `data`, or leave the file as it was and raise OSError."""
+        assert self._file is not None  # noqa: S101 - narrows the type; every caller has opened it
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._file.truncate(self._size)
+            self._file.seek(self._size)
+            if not self._size:
+                self._release()
+            raise
+        self._size += len(data)
+
+    def _shift(self) -> None:
+        for number in range(self._keep, 0, -1):
+            source = self.path if number == 1 else self._numbered(number - 1)
+            if source.exists():
+                source.replace(self._numbered(number))
+
+    def _numbered(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
+
+    def _sync(self) -> None:
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+
+    def _release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _error(self, cause: OSError) -> LogError:
+        return LogError(
+            f"{self.path}: the latency log cannot be written ({cause.strerror or cause}); "
+            "make room, or name another file"
+        )
+
+
+def _line(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, separators=(",", ":"), default=str, allow_nan=False).encode() + b"\n"
+
+
+def _interval_json(interval: Interval) -> dict[str, Any]:
+    return {
+        "start_ns": interval.start_ns,
+        "end_ns": interval.end_ns,
+        "captured": interval.captured,
+        "processed": interval.processed,
+        "skipped": interval.skipped,
+        "warmup": interval.warmup,
+        "stages": {stage: _stage_json(h) for stage, h in interval.histograms.items()},
+    }
+
+
+def _stage_json(histogram: Histogram) -> dict[str, Any]:
+    return {
+        **StageStats.of(histogram).to_json(),
+        "negative": histogram.negative,
+        "above": histogram.above,
+        "histogram": base64.b64encode(hdr.encode(histogram)).decode(),
+    }
+
+
+def _trace_lines(interval: Interval) -> list[bytes]:
+    columns = [f"{stamp}_ns" for stamp in STAMPS]
+    rows: I64 = interval.trace
+    return [
+        _line(
+            {
+                "kind": "trace",
+                "columns": columns,
+                "rows": rows[first : first + TRACE_ROWS_A_LINE].tolist(),
+            }
+        )
+        for first in range(0, len(rows), TRACE_ROWS_A_LINE)
+    ]

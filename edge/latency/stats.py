@@ -1,0 +1,52 @@
+"""The few figures that stand for a stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge.latency.histogram import I64, Histogram, Layout, ranks
+
+PERCENTS = (50.0, 90.0, 99.0, 99.9)
+
+
+@dataclass(frozen=True, slots=True)
+class StageStats:
+    """How many durations there were, and the figures of their distribution in ns."""
+
+    count: int = 0
+    min_ns: int = 0
+    p50_ns: int = 0
+    p90_ns: int = 0
+    p99_ns: int = 0
+    p999_ns: int = 0
+    max_ns: int = 0
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> StageStats:
+        """Return the figures of a histogram; all zero for an empty one."""
+        index, counts = histogram.recorded()
+        return cls.of_counts(histogram.layout, index, counts, (histogram.min_ns, histogram.max_ns))
+
+    @classmethod
+    def of_counts(
+        cls, layout: Layout, index: I64, counts: I64, min_max_ns: tuple[int, int]
+    ) -> StageStats:
+        """Return the figures of the filled buckets `index` and their `counts`, ascending."""
+        if not index.size:
+            return cls()
+        min_ns, max_ns = min_max_ns
+        high = layout.bounds(index[ranks(counts, PERCENTS)])[1]
+        p50, p90, p99, p999 = (min(int(value), max_ns) for value in high)
+        return cls(int(counts.sum()), min_ns, p50, p90, p99, p999, max_ns)
+
+    def to_json(self) -> dict[str, int]:
+        """Return the figures under the names that the log uses, in ns."""
+        return {
+            "count": self.count,
+            "min": self.min_ns,
+            "p50": self.p50_ns,
+            "p90": self.p90_ns,
+            "p99": self.p99_ns,
+            "p99.9": self.p999_ns,
+            "max": self.max_ns,
+        }
