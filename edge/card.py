@@ -11,6 +11,9 @@ from edge.preprocess import PreprocessError, PreprocessSpec
 
 # The key of ONNX metadata_props and the name of the TFLite metadata buffer.
 CARD_KEY = "edge_card"
+# The key of ONNX metadata_props that says what integer inputs and outputs mean, which ONNX itself
+# has no place for: {"input": {"name", "scale", "zero_point"}, "output": {...}}.
+TENSORS_KEY = "edge_tensors"
 LABELS_FILE = "labels.txt"
 FORMAT = 1
 MAX_CARD_BYTES = 16 << 20

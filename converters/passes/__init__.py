@@ -1,1 +1,37 @@
 """Rewrites of a float Graph, one a file; each leaves the float output as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from converters.graph import Graph, Pass
+from converters.passes.fold_affine import fold_affine
+from converters.passes.fold_clamp import fold_clamp
+from converters.passes.lower_affine import lower_affine
+from converters.passes.remove_unused import remove_unused
+
+# In order: a clamp can only join its convolution once the BatchNormalization between is gone.
+PASSES: tuple[Pass, ...] = (remove_unused, fold_affine, lower_affine, fold_clamp)
+
+
+@dataclass(frozen=True, slots=True)
+class PassReport:
+    """What one pass did, for the conversion report."""
+
+    name: str
+    changed: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def run_passes(
+    graph: Graph, passes: Sequence[Pass] = PASSES
+) -> tuple[Graph, tuple[PassReport, ...]]:
+    """Return the graph after all passes, verified after each, and what each one did."""
+    reports = []
+    for rewrite in passes:
+        result = rewrite(graph)
+        graph = result.graph
+        graph.verify()
+        reports.append(PassReport(rewrite.__name__, result.changed, result.left))
+    return graph, tuple(reports)

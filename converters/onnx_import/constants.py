@@ -1,0 +1,52 @@
+"""Compute what does not depend on the image: the shape arithmetic that exporters leave behind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from converters.onnx_import.source import RefusedError, Resolved
+from edge.tensors import Array
+
+# Each gives no more values than its inputs hold together, so none can be made to fill the memory.
+FOLDABLE = frozenset(
+    ("Add", "Cast", "Concat", "Div", "Floor", "Gather", "Identity", "Mul", "Neg", "Reshape",
+     "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze")
+)  # fmt: skip
+MAX_VALUES = 1 << 28
+
+
+def fold(node: onnx.NodeProto, inputs: Sequence[Resolved], opset: int) -> Array | None:
+    """Return the value of a node whose inputs are all constants, None when it is not such a node.
+
+    Evaluated by the onnx package's own reference implementation.
+    Raises: RefusedError: the evaluation fails, or would be larger than `MAX_VALUES`.
+    """
+    constants = [value for value in inputs if isinstance(value, np.ndarray)]
+    given = [value for value in inputs if value is not None]
+    if node.op_type not in FOLDABLE or not given or len(constants) != len(given):
+        return None
+    if node.op_type in ("Add", "Sub", "Mul", "Div"):
+        size = math.prod(np.broadcast_shapes(*(value.shape for value in constants)))
+    else:
+        size = sum(value.size for value in constants)
+    if size > MAX_VALUES:
+        raise RefusedError(f"its constant value would hold {size} numbers")
+    graph = onnx.helper.make_graph(
+        [node],
+        "constant",
+        [onnx.helper.make_value_info(name, onnx.TypeProto()) for name in node.input if name],
+        [onnx.helper.make_value_info(name, onnx.TypeProto()) for name in node.output if name],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    feeds = {name: value for name, value in zip(node.input, inputs, strict=True) if name}
+    try:
+        with np.errstate(all="ignore"):
+            (result,) = ReferenceEvaluator(model).run(None, feeds)
+    except Exception as cause:  # the reference implementation raises whatever NumPy raises
+        raise RefusedError(f"its constant inputs do not fit together ({cause})") from cause
+    return np.asarray(result)

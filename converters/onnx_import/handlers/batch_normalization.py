@@ -1,0 +1,24 @@
+"""BatchNormalization at inference: one gain and one offset a channel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from converters.onnx_import.source import Emit, RefusedError, SourceNode
+from converters.operators import Affine
+
+
+def convert(node: SourceNode) -> Emit:
+    """y = scale * (x - mean) / sqrt(variance + epsilon) + bias, computed in float64."""
+    if node.attribute("training_mode", 0):
+        raise RefusedError("it is in training mode; export the model in evaluation mode")
+    scale, bias, mean, variance = (node.weights(i).astype(np.float64) for i in (1, 2, 3, 4))
+    epsilon = node.attribute("epsilon", 1e-5)
+    if not scale.shape == bias.shape == mean.shape == variance.shape or scale.ndim != 1:
+        raise RefusedError("its scale, bias, mean and variance are not vectors of one length")
+    if (variance + epsilon <= 0).any():
+        raise RefusedError("a variance is negative")
+    gain = scale / np.sqrt(variance + epsilon)
+    offset = bias - mean * gain
+    operator = Affine(gain.astype(np.float32), offset.astype(np.float32))
+    return Emit(operator, (node.activation(0),))

@@ -1,0 +1,44 @@
+"""Reshape to a constant shape that keeps the batch."""
+
+from __future__ import annotations
+
+import math
+
+from converters.onnx_import.source import Activation, Emit, RefusedError, SourceNode
+from converters.operators import Reshape, Shape
+
+
+def convert(node: SourceNode) -> Emit | Activation:
+    x = node.activation(0)
+    constant = node.constant(1)
+    if constant is None or constant.ndim != 1 or constant.dtype.kind != "i":
+        raise RefusedError("its shape is not a list of whole numbers")
+    target = [int(side) for side in constant]
+    if target and target[0] == node.source_batch:
+        target[0] = 1
+    shape = _resolve(target, x.shape, allow_zero=bool(node.attribute("allowzero", 0)))
+    if shape == x.shape:
+        return x
+    return Emit(Reshape(shape), (x,))
+
+
+def _resolve(target: list[int], x: Shape, *, allow_zero: bool) -> Shape:
+    """Replace 0 (keep this side) and -1 (whatever is left), as ONNX defines them."""
+    sides = []
+    for axis, side in enumerate(target):
+        if side == 0 and not allow_zero:
+            if axis >= len(x):
+                raise RefusedError(f"shape {target} keeps side {axis} of an input {x}")
+            sides.append(x[axis])
+        else:
+            sides.append(side)
+    if sides.count(-1) == 1:
+        known = math.prod(side for side in sides if side != -1)
+        if known <= 0 or math.prod(x) % known:
+            raise RefusedError(f"shape {target} does not fit an input {x}")
+        sides[sides.index(-1)] = math.prod(x) // known
+    if not sides or any(side < 1 for side in sides) or math.prod(sides) != math.prod(x):
+        raise RefusedError(f"shape {target} does not fit an input {x}")
+    if sides[0] != x[0]:
+        raise RefusedError(f"shape {target} mixes the batch with other axes")
+    return tuple(sides)

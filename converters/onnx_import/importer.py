@@ -1,0 +1,236 @@
+"""ONNX in, Graph out. Every refusal is collected; a model that has one is not converted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from converters.errors import ConvertError, GraphError, Refusal, UnsupportedModelError
+from converters.graph import Graph, Node
+from converters.onnx_import.constants import fold
+from converters.onnx_import.handlers import HANDLERS
+from converters.onnx_import.load import STANDARD_DOMAINS, opset_of
+from converters.onnx_import.source import (
+    Activation,
+    Converted,
+    Emit,
+    Missing,
+    RefusedError,
+    Resolved,
+    SourceNode,
+)
+from converters.operators import Operator, Shape
+
+QUANTIZED_OPS = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
+QUANTIZED_PREFIXES = ("QLinear", "ConvInteger", "MatMulInteger")
+MAX_SIDE = 1 << 14
+MAX_VALUES = 1 << 30
+
+
+def import_onnx(model: onnx.ModelProto, where: str) -> Graph:
+    """Return the Graph of a float32 classifier with one image input; batch becomes 1.
+
+    Args: model: loaded, functions inlined; where: the file's name, for messages.
+    Raises: UnsupportedModelError: nodes that cannot be converted, all of them;
+        ConvertError: the model as a whole is not a float32 image classifier.
+    """
+    _refuse_quantized(model, where)
+    importer = _Importer(model, where)
+    for proto in model.graph.node:
+        importer.add(proto)
+    return importer.finish()
+
+
+class _Importer:
+    """Walks the nodes in the file's order, which ONNX demands to be topological."""
+
+    def __init__(self, model: onnx.ModelProto, where: str) -> None:
+        self.where = where
+        self.opset = opset_of(model)
+        self.graph = model.graph
+        self.values: dict[str, Resolved] = {
+            tensor.name: _array(tensor, where) for tensor in model.graph.initializer
+        }
+        self.input, self.batch = _image_input(model.graph, set(self.values), where)
+        self.values[self.input.name] = self.input
+        self.nodes: list[Node] = []
+        self.names: set[str] = set()
+        self.refusals: list[Refusal] = []
+
+    def add(self, proto: onnx.NodeProto) -> None:
+        name = proto.name or f"{proto.op_type}_{proto.output[0] if proto.output else ''}"
+        try:
+            converted = self._convert(proto, name)
+        except RefusedError as refused:
+            self.refusals.append(Refusal(name, proto.op_type, str(refused)))
+            converted = Missing()
+        for extra in proto.output[1:]:
+            # Second outputs (a mask, running statistics) belong to training; a reader is refused.
+            if extra:
+                self.values[extra] = Missing()
+        if proto.output:
+            if proto.output[0] in self.values:
+                raise ConvertError(f"{self.where}: {name} makes {proto.output[0]!r} a second time")
+            self.values[proto.output[0]] = converted
+
+    def _convert(self, proto: onnx.NodeProto, name: str) -> Resolved:
+        if proto.domain not in STANDARD_DOMAINS:
+            raise RefusedError(f"operators of the domain {proto.domain!r} are not supported")
+        unknown = [key for key in proto.input if key and key not in self.values]
+        if unknown:
+            raise RefusedError(f"nothing before it makes its input {unknown[0]!r}")
+        inputs = tuple(self.values[key] if key else None for key in proto.input)
+        handler = HANDLERS.get(proto.op_type)
+        if any(isinstance(value, Missing) for value in inputs):
+            if handler is None and proto.op_type not in ("Shape", "Gather", "Concat"):
+                raise RefusedError(_unsupported())
+            return Missing()
+        if proto.op_type == "Shape":
+            return self._shape(proto, inputs)
+        constant = fold(proto, inputs, self.opset)
+        if constant is not None:
+            return constant
+        if handler is None:
+            raise RefusedError(_unsupported())
+        attributes = {a.name: _attribute(a) for a in proto.attribute}
+        source = SourceNode(name, proto.op_type, self.opset, inputs, attributes, self.batch)
+        return self._place(handler(source), name, proto.output[0])
+
+    def _shape(self, proto: onnx.NodeProto, inputs: tuple[Resolved, ...]) -> Resolved:
+        """Return the shape of a value, which is static here, as a constant (Shape of opset 15)."""
+        attributes: dict[str, Any] = {a.name: _attribute(a) for a in proto.attribute}
+        (value,) = inputs
+        shape: Shape = getattr(value, "shape", ())
+        return np.asarray(shape[attributes.get("start", 0) : attributes.get("end")], np.int64)
+
+    def _place(self, converted: Converted, name: str, output: str) -> Resolved:
+        if not isinstance(converted, Emit):
+            return converted
+        if converted.then is None:
+            return self._append(converted.operator, converted.inputs, name, output)
+        first = self._append(converted.operator, converted.inputs, name, f"{output}/{name}")
+        return self._append(converted.then, (first,), f"{name}/then", output)
+
+    def _append(
+        self, operator: Operator, inputs: tuple[Activation, ...], name: str, output: str
+    ) -> Activation:
+        try:
+            shape = operator.output_shape(*(a.shape for a in inputs))
+        except (GraphError, IndexError) as cause:
+            raise RefusedError(str(cause)) from cause
+        if math.prod(shape) > MAX_VALUES:
+            raise RefusedError(f"its output of shape {shape} is too large")
+        while name in self.names:
+            name += "_"
+        self.names.add(name)
+        self.nodes.append(Node(name, operator, tuple(a.name for a in inputs), output))
+        return Activation(output, shape)
+
+    def finish(self) -> Graph:
+        if self.refusals:
+            raise UnsupportedModelError(self.where, self.refusals)
+        outputs = []
+        for info in self.graph.output:
+            value = self.values.get(info.name)
+            if not isinstance(value, Activation):
+                raise ConvertError(
+                    f"{self.where}: output {info.name!r} does not depend on the image"
+                )
+            # An output that a node without effect (Identity, Dropout) only renames keeps the
+            # name of the value itself.
+            outputs.append(value.name)
+        if self.input.name in outputs:
+            raise ConvertError(f"{self.where}: the model gives its input back unchanged")
+        graph = Graph(
+            self.graph.name or "model",
+            self.input.name,
+            self.input.shape,
+            tuple(dict.fromkeys(outputs)),
+            tuple(self.nodes),
+        )
+        graph.verify()
+        return graph
+
+
+def _unsupported() -> str:
+    return f"not supported; supported are: {', '.join(sorted(HANDLERS))}"
+
+
+def _refuse_quantized(model: onnx.ModelProto, where: str) -> None:
+    for node in model.graph.node:
+        if node.op_type in QUANTIZED_OPS or node.op_type.startswith(QUANTIZED_PREFIXES):
+            raise ConvertError(
+                f"{where}: already quantized (node {node.name!r} is a {node.op_type}); "
+                "give the float32 model that it was made from"
+            )
+
+
+def _array(tensor: onnx.TensorProto, where: str) -> Resolved:
+    if tensor.data_type == onnx.TensorProto.FLOAT16:
+        raise ConvertError(
+            f"{where}: tensor {tensor.name!r} is float16; export the model in float32"
+        )
+    try:
+        return onnx.numpy_helper.to_array(tensor)
+    except Exception as cause:  # whatever NumPy makes of bytes that do not fit the dimensions
+        raise ConvertError(
+            f"{where}: the data of tensor {tensor.name!r} does not fit its shape "
+            f"{list(tensor.dims)}; export the model again"
+        ) from cause
+
+
+@dataclass(frozen=True, slots=True)
+class _Dim:
+    size: int | None  # None: symbolic
+
+
+def _image_input(
+    graph: onnx.GraphProto, initializers: set[str], where: str
+) -> tuple[Activation, int]:
+    """Return the image input with batch 1, and the batch that the file has (1 when symbolic)."""
+    inputs = [info for info in graph.input if info.name not in initializers]
+    if len(inputs) != 1:
+        names = ", ".join(info.name for info in inputs) or "none"
+        raise ConvertError(f"{where}: has {len(inputs)} inputs ({names}); a classifier has one")
+    info = inputs[0]
+    tensor = info.type.tensor_type
+    if tensor.elem_type != onnx.TensorProto.FLOAT:
+        kind = onnx.TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type else "no tensor"
+        raise ConvertError(
+            f"{where}: input {info.name!r} is {kind}; only float32 is read: export it in float32"
+        )
+    dims = [_Dim(d.dim_value if d.HasField("dim_value") else None) for d in tensor.shape.dim]
+    shape: Shape = tuple(dim.size if dim.size is not None else -1 for dim in dims)
+    text = "[" + ", ".join("?" if side < 0 else str(side) for side in shape) + "]"
+    if len(shape) != 4 or shape[1] not in (1, 3):
+        raise ConvertError(
+            f"{where}: input {info.name!r} has shape {text}, which is not one image; "
+            "allowed: [batch, C, H, W] with C of 1 or 3"
+        )
+    if not all(0 < side <= MAX_SIDE for side in shape[2:]):
+        raise ConvertError(
+            f"{where}: input {info.name!r} has shape {text}; height and width must be fixed "
+            f"numbers up to {MAX_SIDE}: export it with the size that the device will use"
+        )
+    return Activation(info.name, (1, *shape[1:])), max(1, shape[0])
+
+
+def _attribute(attribute: onnx.AttributeProto) -> object:
+    try:
+        value = onnx.helper.get_attribute_value(attribute)
+    except ValueError as cause:
+        raise RefusedError(f"attribute {attribute.name!r} cannot be read") from cause
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, onnx.TensorProto):
+        try:
+            return onnx.numpy_helper.to_array(value)
+        except Exception as cause:  # as in _array
+            raise RefusedError(f"attribute {attribute.name!r} does not fit its shape") from cause
+    if isinstance(value, onnx.GraphProto):
+        raise RefusedError("a graph inside a node is not supported")
+    return list(value) if not isinstance(value, int | float | str) else value

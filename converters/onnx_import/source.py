@@ -1,0 +1,107 @@
+"""A node of the source file, with its inputs resolved, as the handlers see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from converters.operators import Operator, Reshape, Shape
+from edge.tensors import F32, Array
+
+
+class RefusedError(Exception):
+    """Raised by a handler: the reason why this node cannot be converted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A value that depends on the network's input. `name` is its name in the Graph."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A value whose node was refused: nothing more can be said about it."""
+
+
+Resolved: TypeAlias = Activation | Missing | Array | None  # None: an optional input left out
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """What a handler gives: an operator applied to activations, `then` one more to its result."""
+
+    operator: Operator
+    inputs: tuple[Activation, ...]
+    then: Reshape | None = None
+
+
+# A handler's other answers: the node changes nothing (its output is that activation), or it is
+# a constant.
+Converted: TypeAlias = Emit | Activation | Array
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNode:
+    """One ONNX node. `attributes` holds plain Python values and arrays."""
+
+    name: str
+    op_type: str
+    opset: int
+    inputs: tuple[Resolved, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    # The batch that the file was exported with: constants that repeat it are read as 1.
+    source_batch: int = 1
+
+    def activation(self, index: int) -> Activation:
+        """Return input `index`. Raises: RefusedError: it is a constant or was left out."""
+        value = self.inputs[index] if index < len(self.inputs) else None
+        if not isinstance(value, Activation):
+            raise RefusedError(f"input {index} is a constant; only activations are supported there")
+        return value
+
+    def constant(self, index: int) -> Array | None:
+        """Return constant input `index`, None when it was left out.
+
+        Raises: RefusedError: it depends on the network's input.
+        """
+        value = self.inputs[index] if index < len(self.inputs) else None
+        if value is None or isinstance(value, np.ndarray):
+            return value
+        raise RefusedError(
+            f"input {index} is computed from the image; only a constant is supported"
+        )
+
+    def weights(self, index: int) -> F32:
+        """Return constant input `index` as float32.
+
+        Raises: RefusedError: it was left out, is not float32, or holds NaN or infinity.
+        """
+        value = self.constant(index)
+        if value is None:
+            raise RefusedError(f"input {index} was left out")
+        if value.dtype != np.float32:
+            raise RefusedError(f"its constant input {index} is {value.dtype}; only float32 is read")
+        if not np.isfinite(value).all():
+            raise RefusedError(f"its constant input {index} holds NaN or infinity")
+        return value
+
+    def scalar(self, index: int, default: float) -> float:
+        """Return constant input `index`, which holds one number; `default` when left out."""
+        value = self.constant(index)
+        if value is None:
+            return default
+        if value.size != 1 or np.isnan(value).any():
+            raise RefusedError(f"its constant input {index} holds {value.size} values, not one")
+        return float(value.reshape(()))
+
+    def attribute(self, name: str, default: Any) -> Any:  # noqa: ANN401 (as the file has it)
+        """Return an attribute of the type of `default`. Raises: RefusedError: of another type."""
+        value = self.attributes.get(name, default)
+        if default is not None and not isinstance(value, type(default)):
+            raise RefusedError(f"attribute {name} is {value!r}; a {type(default).__name__} belongs")
+        return value

@@ -1,0 +1,188 @@
+"""The ONNX artifact: float operators between QuantizeLinear and DequantizeLinear.
+
+Runtimes fuse each group of DequantizeLinear, operator, QuantizeLinear into one integer operator.
+The integers are those of the QuantizedGraph, under the same tensor names as in TFLite: a value's
+integers are named like the value, `/real` marks what DequantizeLinear makes of them, and `/exact`
+the operator's result before QuantizeLinear.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from converters.graph import Graph, Node
+from converters.onnx_qdq.operators import OnnxNodes, write_operator
+from converters.operators import Add, Conv, Gemm
+from converters.quantize.quantized import QuantizedGraph
+from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
+from edge.tensors import Array
+
+Activation = Literal["uint8", "int8"]
+Io = Literal["integer", "float32"]
+
+# Opset 17 and IR 8 hold all that is needed and are read by runtimes since 2022.
+OPSET = 17
+IR_VERSION = 8
+ELEMENT_TYPES = {
+    "float32": TensorProto.FLOAT,
+    "int8": TensorProto.INT8,
+    "uint8": TensorProto.UINT8,
+}
+
+
+def write_float(graph: Graph, observed: Sequence[str] = ()) -> onnx.ModelProto:
+    """Return the float model of `graph`, with `observed` values as outputs after its own."""
+    nodes = OnnxNodes()
+    for node in graph.nodes:
+        constants: list[str] = []
+        if isinstance(node.operator, Conv | Gemm):
+            constants = [
+                nodes.constant(f"{node.name}/weight", node.operator.weight),
+                nodes.constant(f"{node.name}/bias", node.operator.bias),
+            ]
+        _write_clamped(nodes, node, node.inputs, constants, node.output)
+    names = dict.fromkeys([*graph.outputs, *observed])
+    return _model(graph, nodes, {graph.input: "float32"}, dict.fromkeys(names, "float32"))
+
+
+def _write_clamped(
+    nodes: OnnxNodes, node: Node, inputs: Sequence[str], constants: Sequence[str], output: str
+) -> None:
+    clamp = node.operator.clamp if isinstance(node.operator, Conv | Gemm | Add) else None
+    if clamp is None:
+        write_operator(nodes, node.operator, inputs, constants, output)
+        return
+    write_operator(nodes, node.operator, inputs, constants, f"{output}/unclamped")
+    nodes.clamp(clamp, f"{output}/unclamped", output)
+
+
+class _QdqWriter:
+    """Writes one QuantizedGraph; `activation` is the integer type of every activation."""
+
+    def __init__(self, quantized: QuantizedGraph, activation: Activation, io: Io) -> None:
+        self.quantized = quantized
+        self.activation = activation
+        graph = quantized.graph
+        # The names that a caller sees belong to what he gives and gets.
+        self.float_names = {graph.input, *graph.outputs} if io == "float32" else set[str]()
+        self.nodes = OnnxNodes()
+
+    def integer(self, value: str) -> str:
+        """Return the name of the integers of a value."""
+        return f"{value}/integer" if value in self.float_names else value
+
+    def write_node(self, node: Node) -> None:
+        inputs = [f"{name}/real" for name in node.inputs]
+        constants: list[str] = []
+        if isinstance(node.operator, Conv | Gemm):
+            constants = self._constants(node)
+        params = self.quantized.activations[node.output]
+        clamp = node.operator.clamp if isinstance(node.operator, Conv | Gemm | Add) else None
+        exact = f"{node.output}/exact"
+        if clamp is None or params.saturates_at(clamp.low, clamp.high):
+            write_operator(self.nodes, node.operator, inputs, constants, exact)
+        else:
+            _write_clamped(self.nodes, node, inputs, constants, exact)
+        self.quantize(node.output, exact)
+
+    def quantize(self, value: str, real: str) -> None:
+        self.nodes.add("QuantizeLinear", [real, *self._scalars(value)], self.integer(value))
+
+    def dequantize(self, value: str, real: str) -> None:
+        self.nodes.add("DequantizeLinear", [self.integer(value), *self._scalars(value)], real)
+
+    def _scalars(self, value: str) -> tuple[str, str]:
+        """Add scale and zero point of a value. Rank 0: with rank 1, ONNX Runtime fuses no Add."""
+        spec = self.quantized.activations[value].spec(value, (), self.activation)
+        return (
+            self.nodes.constant(f"{value}/scale", np.asarray(spec.scale, np.float32)),
+            self.nodes.constant(f"{value}/zero_point", np.asarray(spec.zero_point, spec.dtype)),
+        )
+
+    def _constants(self, node: Node) -> list[str]:
+        weights = self.quantized.weights[node.name]
+        scale = np.asarray(weights.params.scale, np.float32)
+        parts: tuple[tuple[str, Array, Array], ...] = (
+            ("weight", weights.weight, scale),
+            ("bias", weights.bias, weights.bias_scale),
+        )
+        names = []
+        for part, integers, scales in parts:
+            base = f"{node.name}/{part}"
+            operands = [
+                self.nodes.constant(base, integers),
+                self.nodes.constant(f"{base}/scale", scales),
+                self.nodes.constant(f"{base}/zero_point", np.zeros(len(scales), integers.dtype)),
+            ]
+            names.append(self.nodes.add("DequantizeLinear", operands, f"{base}/real", axis=0))
+        return names
+
+
+def write_qdq(
+    quantized: QuantizedGraph,
+    card: ModelCard,
+    *,
+    activation: Activation = "uint8",
+    io: Io = "integer",
+) -> onnx.ModelProto:
+    """Return the int8 model, with the card in its metadata.
+
+    Args: activation: how activations are stored; the integers are the same but for a shift of
+        128. ONNX Runtime on x86 runs every convolution in integers only with uint8;
+        io: whether input and outputs are integers or float32.
+    """
+    graph = quantized.graph
+    writer = _QdqWriter(quantized, activation, io)
+    if io == "float32":
+        writer.quantize(graph.input, graph.input)
+    writer.dequantize(graph.input, f"{graph.input}/real")
+    for node in graph.nodes:
+        writer.write_node(node)
+        if graph.consumers[node.output]:
+            writer.dequantize(node.output, f"{node.output}/real")
+    metadata = {CARD_KEY: card.to_json()}
+    if io == "float32":
+        for name in graph.outputs:
+            writer.dequantize(name, name)
+    else:
+        metadata[TENSORS_KEY] = json.dumps(_meanings(quantized, activation))
+    dtype = "float32" if io == "float32" else activation
+    model = _model(graph, writer.nodes, {graph.input: dtype}, dict.fromkeys(graph.outputs, dtype))
+    helper.set_model_props(model, metadata)
+    return model
+
+
+def _meanings(quantized: QuantizedGraph, activation: Activation) -> dict[str, dict[str, object]]:
+    graph = quantized.graph
+    meanings: dict[str, dict[str, object]] = {}
+    for role, name in (("input", graph.input), ("output", graph.outputs[0])):
+        spec = quantized.activations[name].spec(name, graph.shapes[name], activation)
+        meanings[role] = {"name": name, "scale": spec.scale, "zero_point": spec.zero_point}
+    return meanings
+
+
+def _model(
+    graph: Graph, nodes: OnnxNodes, inputs: Mapping[str, str], outputs: Mapping[str, str]
+) -> onnx.ModelProto:
+    def info(name: str, dtype: str) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, ELEMENT_TYPES[dtype], graph.shapes[name])
+
+    proto = helper.make_graph(
+        nodes.nodes,
+        graph.name,
+        [info(name, dtype) for name, dtype in inputs.items()],
+        [info(name, dtype) for name, dtype in outputs.items()],
+        list(nodes.initializers.values()),
+    )
+    return helper.make_model(
+        proto,
+        producer_name="edge-deploy",
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+    )

@@ -1,0 +1,90 @@
+"""Graph and ranges in, QuantizedGraph out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calibration.observers import RangeTable
+from converters.errors import ConvertError
+from converters.graph import Graph, Node
+from converters.operators import Add, Clamp, Conv, Gemm
+from converters.quantize.params import QuantParams, from_range
+from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
+from converters.quantize.rules import ADD_FACTORS, MAX_CONV_FACTOR, QUANT_RULES, Tie
+from converters.quantize.weights import quantize_weights
+
+
+def observed_values(graph: Graph) -> tuple[str, ...]:
+    """Return the values whose ranges calibration must measure, in the order of the graph."""
+    return tuple(
+        node.output
+        for node in graph.nodes
+        if QUANT_RULES[type(node.operator)].output is Tie.OBSERVED
+        and QUANT_RULES[type(node.operator)].fixed is None
+    )
+
+
+def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> QuantizedGraph:
+    """Give every value its parameters by the rules, and round every constant.
+
+    Args: graph: after the passes; input_params: of the graph's input;
+        ranges: of every value that `observed_values` names.
+    Raises: ConvertError: a constant cannot be quantized; the node is named.
+    """
+    activations: dict[str, QuantParams] = {graph.input: input_params}
+    weights: dict[str, QuantizedWeights] = {}
+    for node in graph.nodes:
+        rule = QUANT_RULES[type(node.operator)]
+        inputs = [activations[name] for name in node.inputs]
+        if rule.fixed is not None:
+            params = rule.fixed
+        elif rule.output is Tie.TO_INPUT:
+            params = inputs[0]
+        else:
+            measured = ranges[node.output]
+            params = _within(_clamp_of(node), measured.low, measured.high)
+        if isinstance(node.operator, Conv | Gemm):
+            axis = rule.weight_axis or 0
+            try:
+                quantized = quantize_weights(node.operator, axis, inputs[0].scale[0])
+            except ConvertError as cause:
+                raise ConvertError(f"{node.name} ({node.kind}): {cause}") from cause
+            weights[node.name] = quantized
+            factor = float(quantized.bias_scale.max()) / params.scale[0]
+            params = _widened(params, factor / MAX_CONV_FACTOR)
+        elif isinstance(node.operator, Add):
+            params = _fit_add(params, inputs)
+        activations[node.output] = params
+    return QuantizedGraph(graph, activations, weights)
+
+
+def _clamp_of(node: Node) -> Clamp | None:
+    if isinstance(node.operator, Clamp):
+        return node.operator
+    if isinstance(node.operator, Conv | Gemm | Add):
+        return node.operator.clamp
+    return None
+
+
+def _within(clamp: Clamp | None, low: float, high: float) -> QuantParams:
+    """Return parameters whose saturation is the clamp.
+
+    The range was measured after the clamp, so it lies inside; an int8 value cannot leave its
+    range, which then does what the clamp does, and no operator is needed for it.
+    """
+    if clamp is not None:
+        low, high = max(low, clamp.low), min(high, clamp.high)
+    return from_range(low, high)
+
+
+def _widened(params: QuantParams, factor: float) -> QuantParams:
+    """Return `params` with the scale multiplied by `factor` where that is above 1."""
+    if factor < 1:
+        return params
+    return QuantParams((float(np.float32(params.scale[0] * factor * 1.01)),), params.zero_point)
+
+
+def _fit_add(params: QuantParams, inputs: list[QuantParams]) -> QuantParams:
+    """Keep input_scale / output_scale inside what the Add kernels compute."""
+    largest = max(p.scale[0] for p in inputs) / params.scale[0]
+    return _widened(params, largest / ADD_FACTORS[1])

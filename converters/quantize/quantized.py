@@ -1,0 +1,35 @@
+"""The quantized network: the very integers that both writers write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converters.graph import Graph
+from converters.quantize.params import QuantParams
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuantizedWeights:
+    """Constants of one Conv or Gemm.
+
+    `weight`: int8, the shape of the float weight, symmetric (zero point 0), -127..127;
+    `bias`: int32 [O], scale = input scale x weight scale, channel by channel, zero point 0.
+    """
+
+    weight: NDArray[np.int8]
+    params: QuantParams
+    bias: NDArray[np.int32]
+    bias_scale: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuantizedGraph:
+    """`graph` (float, for reference), the parameters of each value, the constants of each node."""
+
+    graph: Graph
+    activations: Mapping[str, QuantParams]  # by value name: int8, one entry
+    weights: Mapping[str, QuantizedWeights]  # by node name

@@ -1,0 +1,50 @@
+"""Round the weights of a convolution or Gemm, a scale for each output channel."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converters.errors import ConvertError
+from converters.operators import Conv, Gemm
+from converters.quantize.params import SMALLEST_SCALE, QuantParams
+from converters.quantize.quantized import QuantizedWeights
+
+WEIGHT_QMAX = 127  # symmetric: -128 is left out, so that no kernel's 16-bit pair sum overflows
+BIAS_LIMIT = 2.0**30  # half of int32: the sum over a window adds to the bias
+
+
+def quantize_weights(operator: Conv | Gemm, axis: int, input_scale: float) -> QuantizedWeights:
+    """Return int8 weights by rounding to nearest, and int32 biases.
+
+    A channel's scale is its largest absolute weight over 127, but never so small that its bias
+    would leave int32 or the scale would be no normal number: a dead channel has no largest
+    weight, and one with tiny weights would overflow.
+
+    Raises: ConvertError: the weights are not finite.
+    """
+    weight, bias = operator.weight, operator.bias
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise ConvertError("weights hold NaN or infinity; the model was not trained or is damaged")
+    others = tuple(i for i in range(weight.ndim) if i != axis)
+    largest = np.abs(weight).max(axis=others).astype(np.float64)
+    floor = np.abs(bias).astype(np.float64) / (input_scale * BIAS_LIMIT)
+    scale = np.maximum(np.maximum(largest / WEIGHT_QMAX, floor), SMALLEST_SCALE)
+    # A channel of zeros takes the layer's typical scale: any would do, an extreme one helps nobody.
+    dead = (largest == 0) & (floor < np.median(scale))
+    scale[dead] = np.median(scale)
+    scale32 = scale.astype(np.float32)
+    along = [1] * weight.ndim
+    along[axis] = -1
+    q = np.rint(weight / scale32.reshape(along)).clip(-WEIGHT_QMAX, WEIGHT_QMAX).astype(np.int8)
+    bias_scale = (np.float32(input_scale) * scale32).astype(np.float32)
+    params = QuantParams(tuple(float(s) for s in scale32), (0,) * len(scale32), axis)
+    return QuantizedWeights(q, params, quantize_bias(bias, bias_scale), bias_scale)
+
+
+def quantize_bias(bias: NDArray[np.float32], bias_scale: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return int32 [O], rounded to nearest. Raises: ConvertError: a value leaves int32."""
+    q = np.rint(bias.astype(np.float64) / bias_scale)
+    if not (np.abs(q) < 2.0**31).all():
+        raise ConvertError(f"a bias of {bias[np.abs(q).argmax()]} does not fit 32 bits")
+    return q.astype(np.int32)
