@@ -30,7 +30,8 @@ def open_images(text: str, *, limit: int | None = None) -> ImageSet | Tensors:
     if path.is_file() and path.suffix.lower() == ".npz":
         return open_npz(path, limit)
     if path.is_dir():
-        root, found = path, find_images(path)
+        root: Path | None = path
+        found = find_images(path)
     elif path.is_file():
         root, found = path.parent, [path] * (path.suffix.lower() in SUFFIXES)
     else:
@@ -41,7 +42,7 @@ def open_images(text: str, *, limit: int | None = None) -> ImageSet | Tensors:
                 f"{text}: no such file or folder, and no file matches it; give a folder of "
                 "images, a glob in quotes, or an .npz file"
             )
-        root, found = Path(), [m for m in matches if m.is_file() and m.suffix.lower() in SUFFIXES]
+        root, found = None, [m for m in matches if m.is_file() and m.suffix.lower() in SUFFIXES]
     if not found:
         raise DatasetError(
             f"{text}: no image in it; looked for files that end in {', '.join(sorted(SUFFIXES))}"
@@ -58,13 +59,13 @@ def find_images(folder: Path) -> list[Path]:
     )
 
 
-def image_files(name: str, root: Path, paths: list[Path]) -> ImageSet:
-    """Return the set of these files; each picture's name is its path below `root`."""
+def image_files(name: str, root: Path | None, paths: list[Path]) -> ImageSet:
+    """Return the set of these files; each picture's name is its path, below `root` if given."""
 
     def load(path: Path, name: str) -> Picture:
         return Picture(name, read_image(path))
 
-    names = [path.relative_to(root).as_posix() for path in paths]
+    names = [(path.relative_to(root) if root else path).as_posix() for path in paths]
     jobs = [Job(n, partial(load, path, n)) for n, path in zip(names, paths, strict=True)]
     return ImageSet(name, len(jobs), lambda: jobs)
 
