@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 from edge.card import ModelCard
 from edge.errors import EdgeError
-from edge.tensors import Array, TensorSpec
+from edge.tensors import Array, TensorError, TensorSpec
 
 
 class BackendError(EdgeError):
     """A model file cannot be opened or run."""
+
+
+def brief(error: Exception) -> str:
+    """Return the first line of what a runtime said, as it fits into a message of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,7 @@ class ModelSpec:
     """What an opened artifact is. `card` is None where the file carries none.
 
     `runtime` names package and version; `sha256` is the hash of the file.
+    Raises: TensorError: the input is not one image, or the output not one number a class.
     """
 
     path: str
@@ -28,6 +35,19 @@ class ModelSpec:
     card: ModelCard | None
     sha256: str
     threads: int
+
+    def __post_init__(self) -> None:
+        self.input.image_geometry()
+        shape = self.output.shape
+        if not shape or min(shape) < 1 or max(shape) != math.prod(shape):
+            raise TensorError(
+                f"output {self.output.name!r} has shape {list(shape)}, which is not one number a "
+                "class; allowed: [1, classes], [classes] and [1, 1, 1, classes]"
+            )
+
+    @property
+    def classes(self) -> int:
+        return max(self.output.shape)
 
 
 class Backend(Protocol):

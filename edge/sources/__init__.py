@@ -1,1 +1,82 @@
 """One module for each kind of camera or file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.sources.base import Source, SourceError
+
+SIZE = (640, 480)
+KINDS = (
+    "auto, picamera2, picamera2:N, v4l2:N, /dev/videoN, digits, a folder of pictures, a picture, "
+    "a video file, rtsp://..."
+)
+
+
+def open_source(text: str, *, fps: float | None = None, size: tuple[int, int] = SIZE) -> Source:
+    """Open what `text` names (one of KINDS).
+
+    "auto" is the Pi's camera where picamera2 finds one, else /dev/video0.
+
+    Args: fps, size: rate and (width, height) to ask of a camera; files come as they are.
+    Raises: SourceError: it cannot be opened; the message says why and what to do.
+    """
+    kind, _, number = text.partition(":")
+    if text == "auto":
+        return _open_auto(fps, size)
+    if kind == "picamera2" and (text == kind or number.isdigit()):
+        return _open_picamera2(int(number or 0), fps, size)
+    if kind == "v4l2" and number.isdigit():
+        return _open_v4l2(Path(f"/dev/video{number}"), fps, size)
+    if text.startswith("/dev/"):
+        return _open_v4l2(Path(text), fps, size)
+    if text == "digits":
+        from edge.sources.digit_cards import DigitCards
+
+        return DigitCards(fps=30.0 if fps is None else fps, seed=0)
+    return _open_file(text)
+
+
+def _open_auto(fps: float | None, size: tuple[int, int]) -> Source:
+    from edge.sources import picamera2
+
+    try:
+        cameras = picamera2.list_cameras()
+        why = "libcamera sees no camera"
+    except SourceError as error:
+        cameras, why = [], str(error)
+    if cameras:
+        return _open_picamera2(0, fps, size)
+    first = Path("/dev/video0")
+    if first.exists():
+        return _open_v4l2(first, fps, size)
+    raise SourceError(
+        f"no camera: there is no {first}, and {why}. Connect a camera, or name a source: {KINDS}"
+    )
+
+
+def _open_picamera2(number: int, fps: float | None, size: tuple[int, int]) -> Source:
+    from edge.sources.picamera2 import Picamera2Source
+
+    return Picamera2Source(number, size=size, fps=fps)
+
+
+def _open_v4l2(device: Path, fps: float | None, size: tuple[int, int]) -> Source:
+    from edge.sources.v4l2 import V4l2Source
+
+    return V4l2Source(device, size=size, fps=fps)
+
+
+def _open_file(text: str) -> Source:
+    from edge.sources.folder import SUFFIXES, FolderSource
+    from edge.sources.video import VideoSource
+
+    path = Path(text)
+    if "://" not in text:
+        if not path.exists():
+            raise SourceError(f"{text!r} is no source: there is no such file; allowed: {KINDS}")
+        if path.is_dir() or path.suffix.lower() in SUFFIXES:
+            return FolderSource(path)
+        if not path.is_file():
+            raise SourceError(f"{text!r} is neither a file nor a folder; allowed: {KINDS}")
+    return VideoSource(text)

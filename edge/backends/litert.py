@@ -1,0 +1,98 @@
+"""TFLite models, in LiteRT or in its predecessor tflite-runtime."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.backends.base import BackendError, ModelSpec, brief
+from edge.backends.tflite_metadata import MetadataError, read_metadata
+from edge.card import CARD_KEY, ModelCard
+from edge.errors import MissingExtraError
+from edge.files import sha256
+from edge.tensors import Array, TensorSpec
+
+
+class LiteRtBackend:
+    """One TFLite model, on the CPU."""
+
+    def __init__(self, path: Path, data: bytes, threads: int) -> None:
+        """Open `data`, the content of `path`. Raises: as `edge.backends.open_model`."""
+        runtime, interpreter_class = _runtime()
+        try:
+            card = read_metadata(data, CARD_KEY)
+            interpreter = interpreter_class(model_content=data, num_threads=threads)
+            interpreter.allocate_tensors()
+            inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        except (MetadataError, ValueError, RuntimeError) as cause:
+            raise BackendError(
+                f"{path}: {runtime} cannot open it ({brief(cause)}); copy or convert it again"
+            ) from cause
+        self.spec = ModelSpec(
+            path=str(path),
+            runtime=runtime,
+            input=_tensor(path, "input", inputs),
+            output=_tensor(path, "output", outputs),
+            card=None if card is None else ModelCard.from_json(card),
+            sha256=sha256(data),
+            threads=threads,
+        )
+        self._interpreter: Any = interpreter
+        self._input = interpreter.tensor(inputs[0]["index"])
+        self._output = interpreter.tensor(outputs[0]["index"])
+        self._scores: Array = np.empty(self.spec.classes, self.spec.output.dtype)
+
+    def input_view(self) -> Array:
+        # A new view each time (1 us): the interpreter refuses to run while anyone holds one.
+        view: Array = self._input()
+        return view
+
+    def run(self) -> Array:
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as cause:
+            raise BackendError(
+                f"{self.spec.path}: the inference failed ({brief(cause)})"
+            ) from cause
+        # A copy, so that whoever keeps the scores does not stop the next run.
+        np.copyto(self._scores, self._output().reshape(-1))
+        return self._scores
+
+    def close(self) -> None:
+        self._input = self._output = self._interpreter = None
+
+
+def _runtime() -> tuple[str, Any]:
+    """Return the runtime's name and version, and its Interpreter."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return f"ai-edge-litert {version('ai-edge-litert')}", Interpreter
+    except ModuleNotFoundError:
+        try:
+            from tflite_runtime.interpreter import Interpreter
+        except ModuleNotFoundError:
+            raise MissingExtraError("ai-edge-litert", "tflite") from None
+        return f"tflite-runtime {version('tflite-runtime')}", Interpreter
+
+
+def _tensor(path: Path, role: str, details: list[dict[str, Any]]) -> TensorSpec:
+    if len(details) != 1:
+        names = ", ".join(repr(tensor["name"]) for tensor in details)
+        raise BackendError(
+            f"{path} has {len(details)} {role}s ({names}); an image classifier has one"
+        )
+    tensor = details[0]
+    scale, zero_point = tensor["quantization"]
+    dtype = np.dtype(tensor["dtype"]).name
+    quantized = dtype != "float32"
+    return TensorSpec(
+        name=str(tensor["name"]),
+        shape=tuple(int(size) for size in tensor["shape"]),
+        dtype=dtype,
+        scale=float(scale) if quantized else 1.0,
+        zero_point=int(zero_point) if quantized else 0,
+    )

@@ -1,0 +1,115 @@
+"""ONNX models, in ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.backends.base import BackendError, ModelSpec, brief
+from edge.card import CARD_KEY, ModelCard
+from edge.errors import MissingExtraError
+from edge.files import sha256
+from edge.tensors import Array, TensorSpec
+
+# ONNX Runtime tells no scale of an integer input or output, so the converter writes them here:
+# {"input": {"name", "scale", "zero_point"}, "output": {the same}}.
+TENSORS_KEY = "edge_tensors"
+DTYPES = {"tensor(float)": "float32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}
+
+
+class OnnxBackend:
+    """One ONNX model, on the CPU; its input and output are bound to memory made once."""
+
+    def __init__(self, path: Path, data: bytes, threads: int) -> None:
+        """Open `path`, whose content is `data`. Raises: as `edge.backends.open_model`."""
+        try:
+            import onnxruntime
+        except ModuleNotFoundError:
+            raise MissingExtraError("onnxruntime", "onnx") from None
+        runtime = f"onnxruntime {version('onnxruntime')}"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what fails is raised as well
+        try:
+            session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as cause:  # its errors have no root of their own
+            raise BackendError(
+                f"{path}: {runtime} cannot open it ({brief(cause)}); copy or convert it again"
+            ) from cause
+        metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+        card = metadata.get(CARD_KEY)
+        self.spec = ModelSpec(
+            path=str(path),
+            runtime=runtime,
+            input=_tensor(path, "input", session.get_inputs(), metadata),
+            output=_tensor(path, "output", session.get_outputs(), metadata),
+            card=None if card is None else ModelCard.from_json(card),
+            sha256=sha256(data),
+            threads=threads,
+        )
+        self._input: Array = np.zeros(self.spec.input.shape, self.spec.input.dtype)
+        self._output: Array = np.zeros(self.spec.output.shape, self.spec.output.dtype)
+        self._scores = self._output.reshape(-1)
+        self._session: Any = session
+        self._binding = session.io_binding()
+        for bind, tensor, memory in (
+            (self._binding.bind_input, self.spec.input, self._input),
+            (self._binding.bind_output, self.spec.output, self._output),
+        ):
+            bind(tensor.name, "cpu", 0, memory.dtype, memory.shape, memory.ctypes.data)
+
+    def input_view(self) -> Array:
+        return self._input
+
+    def run(self) -> Array:
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as cause:
+            raise BackendError(
+                f"{self.spec.path}: the inference failed ({brief(cause)})"
+            ) from cause
+        return self._scores
+
+    def close(self) -> None:
+        self._binding = self._session = None
+
+
+def _tensor(path: Path, role: str, tensors: list[Any], metadata: Mapping[str, str]) -> TensorSpec:
+    if len(tensors) != 1:
+        names = ", ".join(repr(tensor.name) for tensor in tensors)
+        raise BackendError(
+            f"{path} has {len(tensors)} {role}s ({names}); an image classifier has one"
+        )
+    tensor = tensors[0]
+    dtype = DTYPES.get(tensor.type, tensor.type)
+    scale, zero_point = 1.0, 0
+    if dtype in ("int8", "uint8"):
+        scale, zero_point = _quantization(path, role, metadata)
+    return TensorSpec(tensor.name, _shape(tensor.shape), dtype, scale, zero_point)
+
+
+def _shape(shape: list[Any]) -> tuple[int, ...]:
+    """Return the shape for a batch of 1; another size that is left open becomes -1."""
+    sizes = [size if isinstance(size, int) else -1 for size in shape]
+    if sizes and sizes[0] == -1:
+        sizes[0] = 1
+    return tuple(sizes)
+
+
+def _quantization(path: Path, role: str, metadata: Mapping[str, str]) -> tuple[float, int]:
+    try:
+        entry = json.loads(metadata[TENSORS_KEY])[role]
+        return float(entry["scale"]), int(entry["zero_point"])
+    except (KeyError, TypeError, ValueError, RecursionError) as cause:
+        raise BackendError(
+            f"{path}: its {role} holds integers, and the file does not say their scale "
+            f"(metadata {TENSORS_KEY!r}); convert it with edge-convert"
+        ) from cause

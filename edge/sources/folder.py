@@ -1,0 +1,99 @@
+"""A folder of pictures, or one picture, as frames: every picture once, in the order of names."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.sources.base import Frame, SourceError, Timestamps
+from edge.tensors import U8
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+MAX_FILE_BYTES = 64 << 20
+
+_JPEG = b"\xff\xd8"
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+
+
+def read_image(path: Path) -> U8 | None:
+    """Return a picture as uint8 [H, W, 3] in B, G, R order, or None where it is broken.
+
+    Broken is: no picture, cut off, more than 64 MiB, or more pixels than `edge` lets OpenCV
+    decode. Raises: OSError: the file cannot be read.
+    """
+    if not path.is_file() or not 0 < path.stat().st_size <= MAX_FILE_BYTES:
+        return None
+    data = path.read_bytes()
+    if data.startswith(_JPEG) and _is_cut_jpeg(data):
+        return None
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
+    # imdecode gives None for what it cannot decode, though its annotation does not say so.
+    return None if pixels is None else np.asarray(pixels, np.uint8)
+
+
+def _is_cut_jpeg(data: bytes) -> bool:
+    # The decoder fills what is missing with grey and does not say so. Inside a scan 0xff is always
+    # followed by 0x00 or a restart mark, so the last scan of a whole file has its end behind it.
+    return data.find(_JPEG_END, data.rfind(_JPEG_SCAN)) < 0
+
+
+class FolderSource:
+    """Gives the pictures of one folder (not of folders inside it), or the one picture named.
+
+    Broken pictures are passed over and counted. `Frame.name` is the file's name.
+    """
+
+    is_live = False
+    timestamps: Timestamps = "arrival"
+
+    def __init__(self, path: Path) -> None:
+        """Raises: SourceError: the folder cannot be read or has no picture."""
+        self.name = str(path)
+        self.broken_count = 0
+        self._given = 0
+        self._closed = False
+        try:
+            files = list(path.iterdir()) if path.is_dir() else [path]
+        except OSError as cause:
+            raise SourceError(f"{path}: the folder cannot be read ({cause.strerror})") from cause
+        self._files = sorted(file for file in files if file.suffix.lower() in SUFFIXES)
+        if not self._files:
+            raise SourceError(
+                f"{path}: no pictures; allowed: files ending in {', '.join(sorted(SUFFIXES))}"
+            )
+        self._waiting = iter(self._files)
+
+    def read(self) -> Frame | None:
+        """Return the next picture that is whole, or None after the last.
+
+        Raises: SourceError: not one of them could be read.
+        """
+        for path in self._waiting:
+            if self._closed:
+                return None
+            try:
+                pixels = read_image(path)
+            except OSError:
+                pixels = None
+            if pixels is None:
+                self.broken_count += 1
+                continue
+            now_ns = time.monotonic_ns()
+            frame = Frame(pixels, "bgr", self._given, now_ns, now_ns, path.name)
+            self._given += 1
+            return frame
+        if not self._given:
+            raise SourceError(
+                f"{self.name}: none of the {self.broken_count} pictures can be read; "
+                "they are empty, cut off, too large or of another format"
+            )
+        return None
+
+    def close(self) -> None:
+        self._closed = True

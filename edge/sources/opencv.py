@@ -1,0 +1,50 @@
+"""What OpenCV's two kinds of capture, cameras and videos, have in common."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import cv2
+
+from edge.tensors import U8
+
+
+class Capture:
+    """A `cv2.VideoCapture` that may be closed while another thread reads it.
+
+    OpenCV itself crashes when it is released in the middle of a read.
+    """
+
+    def __init__(self, target: str, api: int, properties: list[int]) -> None:
+        """Open `target`; `properties` are pairs of a property and its value.
+
+        A capture that could not be opened is one whose `is_open` is False.
+        """
+        # What fails is said once, by us: OpenCV and FFmpeg would say it in five lines of their own.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+        self._lock = threading.Lock()
+        self._capture = cv2.VideoCapture(target, api, properties)
+        self.closed = False
+
+    @property
+    def is_open(self) -> bool:
+        return self._capture.isOpened()
+
+    def get(self, prop: int) -> float:
+        """Return a property; 0.0 where the capture does not have it."""
+        return float(self._capture.get(prop))
+
+    def read(self) -> U8 | None:
+        """Return the next picture, uint8 [H, W, 3] B, G, R, owned by the caller; else None."""
+        with self._lock:
+            if self.closed:
+                return None
+            good, pixels = self._capture.read()
+        return pixels if good else None  # type: ignore[return-value]
+
+    def close(self) -> None:
+        with self._lock:
+            self.closed = True
+            self._capture.release()
