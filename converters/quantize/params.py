@@ -11,8 +11,9 @@ from converters.errors import ConvertError
 from edge.tensors import F32, Array, TensorSpec
 
 QMIN, QMAX = -128, 127
-# The smallest scale that is still a normal number after the products of two scales: kernels
-# refuse, or flush to zero, what is smaller (XNNPACK: "must be finite, normalized, and positive").
+# Kernels refuse, or flush to zero, a scale that is no normal float32; the product of two scales
+# that are at least SMALLEST_SCALE still is one.
+SMALLEST_NORMAL = 2.0**-126
 SMALLEST_SCALE = 2.0**-60
 
 
@@ -33,7 +34,7 @@ class QuantParams:
         if self.axis is None and len(self.scale) != 1:
             raise ConvertError("several scales need an axis")
         for scale in self.scale:
-            if not SMALLEST_SCALE <= scale < np.inf or scale != float(np.float32(scale)):
+            if not SMALLEST_NORMAL <= scale < np.inf or scale != float(np.float32(scale)):
                 raise ConvertError(f"scale {scale!r} is no positive normal float32")
 
     @property

@@ -1,0 +1,178 @@
+"""A TFLite flatbuffer under construction: tensors, buffers, operators.
+
+Wire types come from the schema's own Python bindings, which the ai-edge-litert wheel ships.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from converters.quantize.params import QuantParams
+from edge.tensors import Array
+
+FILE_IDENTIFIER = b"TFL3"
+SCHEMA_VERSION = 3
+# schema.fbs: a buffer's data is force_align 16. Kernels read int32 and float constants in place.
+BUFFER_ALIGNMENT = 16
+
+TENSOR_TYPES = {
+    "float32": schema.TensorType.FLOAT32,
+    "int8": schema.TensorType.INT8,
+    "int32": schema.TensorType.INT32,
+}
+
+
+class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]  # the bindings are untyped
+    """A buffer whose bytes are copied once and aligned, which the bindings do not do."""
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (the bindings' name)
+        data = self.data
+        vector = None
+        if data is not None and len(data):
+            builder.StartVector(1, len(data), BUFFER_ALIGNMENT)
+            builder.head = builder.head - len(data)
+            builder.Bytes[builder.head : builder.head + len(data)] = data
+            vector = builder.EndVector()
+        schema.BufferStart(builder)
+        if vector is not None:
+            schema.BufferAddData(builder, vector)
+        return int(schema.BufferEnd(builder))
+
+
+@dataclass(frozen=True, slots=True)
+class Opcode:
+    """A builtin operator and the version of its definition that is used."""
+
+    code: int
+    version: int
+
+
+class TfliteBuilder:
+    """Collects one subgraph. Tensors are referred to by the index that `tensor` returns."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        # Buffer 0 is empty by convention: tensors without constant data refer to it.
+        self.buffers: list[_AlignedBuffer] = [_AlignedBuffer()]
+        self.tensors: list[schema.TensorT] = []
+        self.operators: list[schema.OperatorT] = []
+        self.opcodes: dict[Opcode, int] = {}
+        self.metadata: list[schema.MetadataT] = []
+
+    def buffer(self, data: bytes) -> int:
+        """Add constant bytes and return the buffer's index."""
+        buffer = _AlignedBuffer()
+        buffer.data = data
+        self.buffers.append(buffer)
+        return len(self.buffers) - 1
+
+    def tensor(
+        self,
+        name: str,
+        shape: Sequence[int],
+        dtype: str,
+        params: QuantParams | None = None,
+        data: Array | None = None,
+    ) -> int:
+        """Add a tensor and return its index. `data` (C order, of `dtype`) makes it a constant."""
+        tensor = schema.TensorT()
+        tensor.name = name
+        tensor.shape = np.asarray(shape, np.int32)
+        tensor.type = TENSOR_TYPES[dtype]
+        tensor.buffer = 0 if data is None else self.buffer(np.ascontiguousarray(data).tobytes())
+        tensor.hasRank = True
+        if params is not None:
+            tensor.quantization = _quantization(params)
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def constant(self, name: str, value: Array, params: QuantParams | None = None) -> int:
+        """Add a constant tensor of the array's own shape and type."""
+        return self.tensor(name, value.shape, str(value.dtype), params, value)
+
+    def operator(
+        self,
+        opcode: Opcode,
+        inputs: Sequence[int],
+        output: int,
+        options: Any = None,  # noqa: ANN401 (one of the schema's option classes)
+    ) -> None:
+        """Append an operator; `options` is the schema's object for its builtin options."""
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self.opcodes.setdefault(opcode, len(self.opcodes))
+        operator.inputs = np.asarray(inputs, np.int32)
+        operator.outputs = np.asarray([output], np.int32)
+        if options is not None:
+            kind = type(options).__name__.removesuffix("T")
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+            operator.builtinOptions = options
+        self.operators.append(operator)
+
+    def add_metadata(self, name: str, data: bytes) -> None:
+        entry = schema.MetadataT()
+        entry.name = name
+        entry.buffer = self.buffer(data)
+        self.metadata.append(entry)
+
+    def finish(
+        self, inputs: Sequence[tuple[str, int]], outputs: Sequence[tuple[str, int]]
+    ) -> bytes:
+        """Return the file. `inputs`, `outputs`: (name in the signature, tensor index)."""
+        subgraph = schema.SubGraphT()
+        subgraph.name = "main"
+        subgraph.tensors = self.tensors
+        subgraph.operators = self.operators
+        subgraph.inputs = np.asarray([index for _, index in inputs], np.int32)
+        subgraph.outputs = np.asarray([index for _, index in outputs], np.int32)
+        model = schema.ModelT()
+        model.version = SCHEMA_VERSION
+        model.description = f"{self.name}, written by edge-deploy"
+        model.operatorCodes = [_operator_code(opcode) for opcode in self.opcodes]
+        model.subgraphs = [subgraph]
+        model.buffers = self.buffers
+        model.metadata = self.metadata
+        model.signatureDefs = [_signature(inputs, outputs)]
+        size = sum(len(buffer.data) for buffer in self.buffers if buffer.data is not None)
+        builder = flatbuffers.Builder(size + 4096 * (len(self.tensors) + 16))
+        builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+        return bytes(builder.Output())
+
+
+def _quantization(params: QuantParams) -> schema.QuantizationParametersT:
+    quantization = schema.QuantizationParametersT()
+    quantization.scale = np.asarray(params.scale, np.float32)
+    quantization.zeroPoint = np.asarray(params.zero_point, np.int64)
+    quantization.quantizedDimension = params.axis or 0
+    return quantization
+
+
+def _operator_code(opcode: Opcode) -> schema.OperatorCodeT:
+    code = schema.OperatorCodeT()
+    code.builtinCode = opcode.code
+    # Readers from before the field was widened look here; 127 sends them to builtinCode.
+    code.deprecatedBuiltinCode = min(opcode.code, 127)
+    code.version = opcode.version
+    return code
+
+
+def _signature(
+    inputs: Sequence[tuple[str, int]], outputs: Sequence[tuple[str, int]]
+) -> schema.SignatureDefT:
+    def entries(tensors: Sequence[tuple[str, int]]) -> list[schema.TensorMapT]:
+        maps = []
+        for name, index in tensors:
+            entry = schema.TensorMapT()
+            entry.name, entry.tensorIndex = name, index
+            maps.append(entry)
+        return maps
+
+    signature = schema.SignatureDefT()
+    signature.signatureKey = "serving_default"
+    signature.inputs, signature.outputs = entries(inputs), entries(outputs)
+    return signature
