@@ -1,0 +1,151 @@
+"""What a summary says in words: the same for the terminal and for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from edge.latency.log import RunHeader
+from edge.latency.summary import Summary
+from edge.page import duration, percent
+
+STAGE_MEANING = {
+    "capture": "sensor to arrival",
+    "queue": "arrival to start",
+    "preprocess": "frame to input tensor",
+    "inference": "the model",
+    "postprocess": "output to label",
+    "total": "arrival to label",
+    "age": "sensor to label",
+}
+
+
+def title(summary: Summary) -> str:
+    """Return what ran: the names in the cards, or the files' names."""
+    return _distinct(
+        run.header.card or PurePath(run.header.model).name or "unnamed model"
+        for run in summary.runs
+    )
+
+
+def setting(summary: Summary) -> str:
+    """Return runtime, threads, board and source in one line."""
+    headers = [run.header for run in summary.runs]
+    threads = _distinct(str(header.threads) for header in headers)
+    parts = (
+        _distinct(header.runtime for header in headers),
+        f"{threads} thread" + ("" if threads == "1" else "s"),
+        _distinct(header.board.get("model", "") for header in headers),
+        _distinct(header.source for header in headers),
+    )
+    return " · ".join(part for part in parts if part)
+
+
+def facts(summary: Summary) -> tuple[tuple[str, str], ...]:
+    """Return names and values of what the runs' headers know, values joined where they differ."""
+    headers = [run.header for run in summary.runs]
+    reasons = (run.reason for run in summary.runs if run.reason is not None)
+    pairs = [
+        ("model", _distinct(header.model for header in headers)),
+        ("model sha256", _distinct(header.model_sha256 for header in headers)),
+        ("card", _distinct(header.card for header in headers)),
+        ("runtime", _distinct(header.runtime for header in headers)),
+        ("threads", _distinct(str(header.threads) for header in headers)),
+        ("source", _distinct(header.source for header in headers)),
+        ("frame time from", _distinct(header.timestamps for header in headers)),
+        ("started", _distinct(header.started for header in headers)),
+        ("measured", duration(summary.measured_ns / 1e9)),
+        ("ended", _distinct(reasons)),
+        ("clock", _distinct(header.clock for header in headers)),
+    ]
+    for group in ("board", "versions"):
+        pairs += [(name, _distinct(values)) for name, values in _grouped(headers, group)]
+    return tuple((name, value) for name, value in pairs if value)
+
+
+def temperature(summary: Summary) -> str:
+    """Return the range of temperatures, or that it is not known."""
+    if summary.temperature_c is None:
+        return "temperature not known"
+    low, high = summary.temperature_c
+    return f"{low:.1f} to {high:.1f} °C" if low != high else f"{low:.1f} °C"
+
+
+def throttling(summary: Summary) -> str:
+    """Return in how many intervals the board slowed itself, or that it is not known."""
+    if summary.throttled_intervals is None:
+        return "throttling not known"
+    if not summary.throttled_intervals:
+        return "never throttled"
+    flags = f" ({', '.join(summary.throttle_flags)})" if summary.throttle_flags else ""
+    return (
+        f"throttled in {summary.throttled_intervals} of {len(summary.intervals)} intervals{flags}"
+    )
+
+
+def skipped(summary: Summary) -> str:
+    """Return the share of captured frames that were replaced by a newer one, with its unit."""
+    return f"{percent(summary.skipped, summary.captured)} %"
+
+
+def cautions(summary: Summary) -> tuple[str, ...]:
+    """Return, a sentence each, what a reader must know before trusting the figures."""
+    killed = sum(run.was_killed for run in summary.runs)
+    missing = sum(run.missing_parts for run in summary.runs)
+    found = [
+        (
+            killed,
+            "the run has no summary: it was killed, or it still goes on"
+            if len(summary.runs) == 1
+            else f"{killed} of {len(summary.runs)} runs have no summary: killed, or still going on",
+        ),
+        (
+            missing,
+            f"parts of the log that were not given: {missing} (files rotated to NAME.1, ...)",
+        ),
+        (
+            summary.throttled_intervals or 0,
+            f"{throttling(summary)}: these run slower than the rest",
+        ),
+        (
+            summary.negative,
+            (
+                f"durations below zero, counted as 0: {summary.negative:,}; the clocks of source and "
+                "loop do not agree"
+            ),
+        ),
+        (summary.above, f"durations above 24 h, counted as 24 h: {summary.above:,}"),
+        (
+            summary.lost_intervals,
+            f"intervals that could not be written (disk full?): {summary.lost_intervals:,}",
+        ),
+        (
+            not summary.stages["total"].count,
+            "no frame was timed: the run ended before its first interval, or in its warm-up",
+        ),
+    ]
+    return (*(text for count, text in found if count), *summary.problems)
+
+
+def remarks(summary: Summary) -> tuple[str, ...]:
+    """Return what explains the figures without being a fault."""
+    lines = []
+    if not summary.has_sensor_time:
+        lines.append(
+            "This source gives no time of exposure: frames count from their arrival, so capture "
+            "and age are not shown."
+        )
+    if summary.warmup:
+        lines.append(f"The first {summary.warmup:,} frames are warm-up and are not timed.")
+    return tuple(lines)
+
+
+def _grouped(headers: list[RunHeader], group: str) -> list[tuple[str, list[str]]]:
+    facts_of = [header.board if group == "board" else header.versions for header in headers]
+    names = dict.fromkeys(name for known in facts_of for name in known)
+    label = "board" if group == "board" else "version of"
+    return [(f"{label} {name}", [known.get(name, "") for known in facts_of]) for name in names]
+
+
+def _distinct(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(value for value in values if value))

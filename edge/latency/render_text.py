@@ -1,0 +1,94 @@
+"""The report on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge.latency import describe
+from edge.latency.compare import Comparison
+from edge.latency.summary import Summary
+from edge.page import duration, milliseconds
+
+
+def render_text(summary: Summary) -> str:
+    """Return the report as lines of at most 80 columns, but for the log's own texts."""
+    started = ", ".join(run.header.started for run in summary.runs[:3])
+    more = f" and {len(summary.runs) - 3} more" if len(summary.runs) > 3 else ""
+    reasons = ", ".join(dict.fromkeys(run.reason or "no summary" for run in summary.runs))
+    lines = [
+        describe.title(summary),
+        describe.setting(summary),
+        f"{started}{more} · {duration(summary.measured_ns / 1e9)} · {reasons}",
+        "",
+        (
+            f"{summary.frames_per_second:.1f} frames/s · captured {summary.captured:,} · "
+            f"processed {summary.processed:,} · skipped {summary.skipped:,} "
+            f"({describe.skipped(summary)})"
+        ),
+        f"{describe.temperature(summary)} · {describe.throttling(summary)}",
+        "",
+        *_align(("ms", "count", "min", "p50", "p90", "p99", "p99.9", "max"), _rows(summary)),
+        "",
+        *describe.remarks(summary),
+        *(f"note: {text}" for text in describe.cautions(summary)),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """Return two sets of logs beside each other."""
+    head = ("ms", "p50 A", "p50 B", "B/A", "p99 A", "p99 B", "B/A")
+    rows = [
+        (
+            stage.name,
+            milliseconds(stage.a.p50_ns),
+            milliseconds(stage.b.p50_ns),
+            _ratio(stage.p50_ratio),
+            milliseconds(stage.a.p99_ns),
+            milliseconds(stage.b.p99_ns),
+            _ratio(stage.p99_ratio),
+        )
+        for stage in comparison.stages
+    ]
+    lines = [_side("A", comparison.a), _side("B", comparison.b), "", *_align(head, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _side(name: str, summary: Summary) -> str:
+    return (
+        f"{name}: {describe.title(summary)} · {describe.setting(summary)}\n"
+        f"   {summary.stages['total'].count:,} frames timed · "
+        f"{summary.frames_per_second:.1f} frames/s · skipped {describe.skipped(summary)}"
+    )
+
+
+def _ratio(ratio: float | None) -> str:
+    return "n/a" if ratio is None else f"{ratio:.2f}"
+
+
+def _rows(summary: Summary) -> list[tuple[str, ...]]:
+    rows = []
+    for stage in summary.shown_stages:
+        stats = summary.stages[stage]
+        figures = (
+            stats.min_ns,
+            stats.p50_ns,
+            stats.p90_ns,
+            stats.p99_ns,
+            stats.p999_ns,
+            stats.max_ns,
+        )
+        rows.append((stage, f"{stats.count:,}", *map(milliseconds, figures)))
+    return rows
+
+
+def _align(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in (head, *rows)
+    ]

@@ -1,0 +1,135 @@
+"""What several logs say together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edge.latency.histogram import Histogram
+from edge.latency.log import LogError, RunHeader
+from edge.latency.read import LatencyLog, LoggedInterval
+from edge.latency.recorder import STAGES
+from edge.latency.stats import StageStats
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, put together from its parts (the rotated files of one log), in order of time.
+
+    `reason` is why it ended, None where no summary was found. `missing_parts` counts the parts
+    before the last given one that were not given.
+    """
+
+    header: RunHeader
+    intervals: tuple[LoggedInterval, ...]
+    reason: str | None
+    missing_parts: int
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether the run has no summary: it was killed, or goes on."""
+        return self.reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of one or several runs.
+
+    Counts are of frames, as in `recorder.Interval`; `measured_ns` is the time that the intervals
+    cover. `temperature_c` is (lowest, highest) and `throttled_intervals` counts the intervals with
+    a flag on; both are None where no interval knows. `has_sensor_time` is whether `capture` and
+    `age` count from the sensor or the driver; else every frame is new when it arrives.
+    """
+
+    runs: tuple[Run, ...]
+    histograms: Mapping[str, Histogram]
+    stages: Mapping[str, StageStats]
+    captured: int
+    processed: int
+    skipped: int
+    warmup: int
+    lost_intervals: int
+    measured_ns: int
+    temperature_c: tuple[float, float] | None
+    throttled_intervals: int | None
+    throttle_flags: tuple[str, ...]
+    has_sensor_time: bool
+    problems: tuple[str, ...]
+
+    @property
+    def intervals(self) -> tuple[LoggedInterval, ...]:
+        return tuple(interval for run in self.runs for interval in run.intervals)
+
+    @property
+    def frames_per_second(self) -> float:
+        """Processed frames a second of measured time; 0 where nothing was measured."""
+        return self.processed * 1e9 / self.measured_ns if self.measured_ns else 0.0
+
+    @property
+    def negative(self) -> int:
+        """Durations below zero: the clocks of source and loop did not agree."""
+        return sum(histogram.negative for histogram in self.histograms.values())
+
+    @property
+    def above(self) -> int:
+        """Durations beyond what a histogram holds (24 h)."""
+        return sum(histogram.above for histogram in self.histograms.values())
+
+    @property
+    def shown_stages(self) -> tuple[str, ...]:
+        """The stages that say something: `capture` is nought and `age` is `total` without it."""
+        silent = () if self.has_sensor_time else ("capture", "age")
+        return tuple(stage for stage in STAGES if stage not in silent)
+
+
+def summarize(logs: Sequence[LatencyLog]) -> Summary:
+    """Merge `logs`, without loss: histograms are added, not averaged.
+
+    Raises: LogError: `logs` is empty, or one file was given twice.
+    """
+    if not logs:
+        raise LogError("no latency log was given; give at least one")
+    runs = tuple(_join(parts) for parts in _by_run(logs))
+    histograms = {stage: Histogram() for stage in STAGES}
+    for log in logs:
+        for stage, histogram in log.histograms.items():
+            histograms[stage].merge(histogram)
+    intervals = [interval for run in runs for interval in run.intervals]
+    warm = [i.temperature_c for i in intervals if i.temperature_c is not None]
+    flags = [i.throttled for i in intervals if i.throttled is not None]
+    return Summary(
+        runs=runs,
+        histograms=histograms,
+        stages={stage: StageStats.of(histogram) for stage, histogram in histograms.items()},
+        captured=sum(i.captured for i in intervals),
+        processed=sum(i.processed for i in intervals),
+        skipped=sum(i.skipped for i in intervals),
+        warmup=sum(i.warmup for i in intervals),
+        lost_intervals=sum(i.lost for i in intervals),
+        measured_ns=sum(i.end_ns - i.start_ns for i in intervals),
+        temperature_c=(min(warm), max(warm)) if warm else None,
+        throttled_intervals=sum(map(bool, flags)) if flags else None,
+        throttle_flags=tuple(sorted({flag for on in flags for flag in on})),
+        has_sensor_time=any(run.header.timestamps != "arrival" for run in runs),
+        problems=tuple(f"{log.path}: {problem}" for log in logs for problem in log.problems),
+    )
+
+
+def _by_run(logs: Sequence[LatencyLog]) -> list[list[LatencyLog]]:
+    """Return the logs of each run, in order of their parts."""
+    runs: list[list[LatencyLog]] = []
+    for log in sorted(logs, key=lambda log: log.part):
+        parts = next((parts for parts in runs if parts[0].run == log.run), None)
+        if parts is None:
+            runs.append([log])
+        elif parts[-1].part == log.part:
+            raise LogError(f"{log.path} and {parts[-1].path} are the same log; give it once")
+        else:
+            parts.append(log)
+    return sorted(runs, key=lambda parts: parts[0].run.started)
+
+
+def _join(parts: Sequence[LatencyLog]) -> Run:
+    intervals = tuple(interval for log in parts for interval in log.intervals)
+    reason = next((log.reason for log in parts if log.reason is not None), None)
+    return Run(parts[0].run, intervals, reason, missing_parts=parts[-1].part - len(parts))
