@@ -21,10 +21,13 @@ def default_threads() -> int:
     return min(2, len(os.sched_getaffinity(0)))
 
 
-def open_model(path: str | Path, *, threads: int | None = None) -> Backend:
+def open_model(
+    path: str | Path, *, threads: int | None = None, exact_kernels: bool = False
+) -> Backend:
     """Open a .tflite or .onnx classifier in the runtime for it; the content decides.
 
-    Args: threads: for one inference, 1 to 64; None: `default_threads()`.
+    Args: threads: for one inference, 1 to 64; None: `default_threads()`; exact_kernels: on x86,
+        make ONNX Runtime compute int8 as an Arm board does, without saturating 16-bit sums.
     Raises: BackendError: the file is missing, damaged, or no model; TensorError: its input is not
         an image or its output not one number a class; CardError: it carries an unreadable card;
         MissingExtraError: the runtime is not installed.
@@ -46,7 +49,7 @@ def open_model(path: str | Path, *, threads: int | None = None) -> Backend:
         )
     from edge.backends.onnx import OnnxBackend
 
-    return OnnxBackend(path, data, threads)
+    return OnnxBackend(path, data, threads, exact_kernels=exact_kernels)
 
 
 def _read(path: Path) -> bytes:

@@ -11,21 +11,23 @@ from typing import Any
 import numpy as np
 
 from edge.backends.base import BackendError, ModelSpec, brief
-from edge.card import CARD_KEY, ModelCard
+from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
 from edge.errors import MissingExtraError
 from edge.files import sha256
 from edge.tensors import Array, TensorSpec
 
-# ONNX Runtime tells no scale of an integer input or output, so the converter writes them here:
-# {"input": {"name", "scale", "zero_point"}, "output": {the same}}.
-TENSORS_KEY = "edge_tensors"
+# Without VNNI, ONNX Runtime's default x86 kernels add products of uint8 and int8 in 16 bits and
+# saturate; this makes it take those that do not.
+EXACT_KERNELS = ("session.x64quantprecision", "1")
 DTYPES = {"tensor(float)": "float32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}
 
 
 class OnnxBackend:
     """One ONNX model, on the CPU; its input and output are bound to memory made once."""
 
-    def __init__(self, path: Path, data: bytes, threads: int) -> None:
+    def __init__(
+        self, path: Path, data: bytes, threads: int, *, exact_kernels: bool = False
+    ) -> None:
         """Open `path`, whose content is `data`. Raises: as `edge.backends.open_model`."""
         try:
             import onnxruntime
@@ -36,6 +38,8 @@ class OnnxBackend:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what fails is raised as well
+        if exact_kernels:
+            options.add_session_config_entry(*EXACT_KERNELS)
         try:
             session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
