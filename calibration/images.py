@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -61,6 +61,15 @@ class ImageSet:
         """How many there are, broken ones included."""
         return self._count
 
+    def subset(self, indices: Sequence[int]) -> ImageSet:
+        """Return the set of the pictures at these places, in the set's own order."""
+        wanted = frozenset(indices)
+
+        def jobs() -> Iterator[Job]:
+            return (job for place, job in enumerate(self._jobs()) if place in wanted)
+
+        return ImageSet(self.name, len(wanted), jobs, synthetic=self.synthetic)
+
     def __iter__(self) -> Iterator[Picture]:
         """Yield the pictures. Raises: DatasetError: there is not one that can be read."""
         self.broken = []
@@ -116,6 +125,15 @@ class Tensors:
     def __len__(self) -> int:
         return self.count
 
+    def subset(self, indices: Sequence[int]) -> Tensors:
+        """Return the tensors at these places, in their own order."""
+        wanted = frozenset(indices)
+
+        def rows() -> Iterator[F32]:
+            return (row for place, row in enumerate(self.rows()) if place in wanted)
+
+        return Tensors(self.name, len(wanted), self.shape, rows)
+
     def __iter__(self) -> Iterator[F32]:
         """Yield the tensors. Raises: DatasetError: one holds NaN or an infinity."""
         for index, row in enumerate(self.rows()):
@@ -131,3 +149,13 @@ def even_steps(count: int, limit: int | None) -> list[int]:
     if limit is None or limit >= count:
         return list(range(count))
     return [i * count // limit for i in range(limit)]
+
+
+def held_apart(count: int, samples: int, others: int) -> tuple[list[int], list[int]]:
+    """Return the places to calibrate on, and up to `others` different ones to verify on.
+
+    Both are spread evenly. Where calibration takes all there are, verification gets them too.
+    """
+    first = even_steps(count, samples)
+    rest = sorted(set(range(count)) - set(first)) or first
+    return first, [rest[i] for i in even_steps(len(rest), others)]
