@@ -39,12 +39,19 @@ class Capture:
     def read(self) -> U8 | None:
         """Return the next picture, uint8 [H, W, 3] B, G, R, owned by the caller; else None."""
         with self._lock:
-            if self.closed:
-                return None
-            good, pixels = self._capture.read()
+            good, pixels = (False, None) if self.closed else self._capture.read()
+        if self.closed:
+            self._release()
         return pixels if good else None  # type: ignore[return-value]
 
     def close(self) -> None:
-        with self._lock:
-            self.closed = True
-            self._capture.release()
+        """Close now, or as soon as the read in progress is over; do not wait for it."""
+        self.closed = True
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock.acquire(blocking=False):
+            try:
+                self._capture.release()
+            finally:
+                self._lock.release()

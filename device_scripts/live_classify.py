@@ -1,0 +1,153 @@
+"""Classify what a camera sees, and log where the time goes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from edge.backends import MAX_THREADS, open_model
+from edge.classifier import choose_labels, choose_preprocess
+from edge.command import new_parser, run_command
+from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
+from edge.live_log import RunLog
+from edge.preprocess import PRESETS
+from edge.sources import KINDS, open_source
+
+NAME = "edge-live"
+EXAMPLES = """\
+  edge-live --model model.int8.tflite
+  edge-live --model model.int8.tflite --labels labels.txt --source picamera2 --log run.jsonl
+  edge-live --model model.int8.onnx --source v4l2:0 --duration 60 --threads 2
+  edge-live --model model.int8.tflite --source pictures/ --json
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_command(NAME, _run, argv)
+
+
+def _run(argv: Sequence[str]) -> int:
+    args = _parser().parse_args(argv)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    options = LiveOptions(
+        top=args.top, duration_s=args.duration, frames=args.frames, trace=args.trace
+    )
+    with closing(open_model(args.model, threads=args.threads)) as backend:
+        labels = choose_labels(backend.spec, args.labels)
+        if not labels:
+            _note("no labels in the model and no --labels: classes are shown by number")
+        loop = LiveLoop(backend, choose_preprocess(backend.spec, args.preprocess), labels, options)
+        with closing(open_source(args.source, fps=args.fps)) as source:
+            log = None
+            if args.log is not None:
+                log = RunLog(args.log, backend.spec, source, options.interval_s)
+            try:
+                result = loop.run(
+                    source,
+                    stop=stop,
+                    on_status=None if args.json else _print_status,
+                    on_result=_print_result if args.json else None,
+                    log=log,
+                )
+            finally:
+                if sys.stdout.isatty():
+                    print()  # what follows goes below the line that was written in place
+    _print_end(result, args.log, as_json=args.json)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser(NAME, "Classify what a camera sees, and log where the time goes.", EXAMPLES)
+    add = parser.add_argument
+    add("--model", required=True, type=Path, help="a .tflite or .onnx classifier")
+    add("--labels", type=Path, help="one class name a line (default: those in the model)")
+    add("--source", default="auto", help=f"one of: {KINDS} (default: auto)")
+    add("--fps", type=_positive(float), help="frames per second to ask of a camera")
+    add("--threads", type=_threads, help=f"threads of one inference, 1 to {MAX_THREADS}")
+    add("--duration", type=_positive(float), metavar="S", help="stop after so many seconds")
+    add("--frames", type=_positive(int), metavar="N", help="stop after so many frames")
+    add("--log", type=Path, help="write the latency log here (edge-report reads it)")
+    add("--trace", action="store_true", help="put the times of every frame into the log")
+    add("--top", type=_positive(int), default=5, metavar="K", help="classes to name (default: 5)")
+    add("--preprocess", choices=tuple(PRESETS), help="for a model without a card: how it was fed")
+    add("--json", action="store_true", help="one JSON object a frame, and one for the whole run")
+    return parser
+
+
+def _positive(kind: type[int | float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        number = kind(text)
+        if not 0 < number < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+        return number
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def _threads(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"{number} threads; allowed: 1 to {MAX_THREADS}")
+    return number
+
+
+def _print_status(status: Status) -> None:
+    """Show one line a second: in place on a terminal, else one below the other."""
+    line = _status_line(status)
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+        print(f"\r\x1b[K{line[: columns - 1]}", end="", flush=True)
+    else:
+        print(line, flush=True)
+
+
+def _status_line(status: Status) -> str:
+    result = status.result
+    seen = "waiting for the first frame"
+    if result is not None:
+        best = result.guesses[0]
+        seen = f"{best.label} {best.confidence:.0%}"
+    return (
+        f"{seen} | {status.fps:.1f} fps | p50 {status.p50_ns / 1e6:.1f} ms | "
+        f"p99 {status.p99_ns / 1e6:.1f} ms | skipped {status.skipped}"
+    )
+
+
+def _print_result(result: Result) -> None:
+    print(json.dumps({"kind": "result", **asdict(result)}, ensure_ascii=False), flush=True)
+
+
+def _print_end(result: LiveResult, log: Path | None, *, as_json: bool) -> None:
+    run = result.run
+    facts = {
+        "captured": run.captured,
+        "processed": run.processed,
+        "skipped": run.skipped,
+        "broken": result.broken,
+        "reason": result.reason,
+    }
+    if as_json:
+        print(json.dumps({"kind": "summary", **facts}, ensure_ascii=False), flush=True)
+        return
+    print(", ".join(f"{name} {value}" for name, value in facts.items()))
+    if log is not None:
+        print(f"log: {log}")
+
+
+def _note(text: str) -> None:
+    print(f"{NAME}: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

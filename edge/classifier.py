@@ -1,0 +1,149 @@
+"""A model from a frame to named classes: preprocessing, inference, the k most probable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edge.backends.base import Backend, BackendError, ModelSpec
+from edge.card import CardError, parse_labels
+from edge.errors import EdgeError
+from edge.preprocess import PRESETS, PreprocessSpec
+from edge.tensors import F32, Array, TensorSpec
+
+MAX_LABELS_BYTES = 16 << 20
+# Outputs that add up to 1 this closely are probabilities; logits are not by accident.
+SUM_TOLERANCE = 1e-3
+
+
+class ClassifierError(EdgeError):
+    """A model does not go with its labels or its preprocessing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """One class of the answer. `confidence` is a probability, 0 to 1."""
+
+    index: int
+    label: str
+    confidence: float
+
+
+class TopK:
+    """Names the k most probable classes of an output. Belongs to one thread.
+
+    Confidence is the output itself where that is a probability: integers of scale 1/256 that start
+    at 0, as every quantized softmax gives them, or floats from 0 that add up to 1. Any other
+    output is taken for logits, and confidence is their softmax over all classes. Equal scores keep
+    the order of the classes.
+    """
+
+    def __init__(self, output: TensorSpec, labels: Sequence[str], k: int) -> None:
+        """Args: labels: a name a class, or none; k: how many, at most the number of classes."""
+        self._output = output
+        self._labels = tuple(labels)
+        classes = max(output.shape)
+        self._k = min(k, classes)
+        self._is_softmax = output.is_quantized and (
+            output.scale == 1 / 256 and output.zero_point == np.iinfo(output.dtype).min
+        )
+        self._partitioned: Array = np.empty(classes, output.dtype)
+        self._exponents: F32 = np.empty(classes, np.float32)
+
+    def run(self, scores: Array) -> tuple[Guess, ...]:
+        """Return the k best of `scores` (raw output [classes]), best first.
+
+        Raises: BackendError: the model gave NaN or infinity.
+        """
+        if not np.isfinite(scores.max()):
+            raise BackendError(
+                "the model's output is not finite; check its --preprocess, or convert it again"
+            )
+        np.copyto(self._partitioned, scores)
+        self._partitioned.partition(len(scores) - self._k)
+        candidates = np.flatnonzero(scores >= self._partitioned[-self._k])
+        order = np.argsort(-scores[candidates].astype(np.float64), kind="stable")
+        best = candidates[order[: self._k]]
+        confidences = self._confidences(scores, best)
+        return tuple(
+            Guess(index, self._label(index), confidence)
+            for index, confidence in zip(best.tolist(), confidences.tolist(), strict=True)
+        )
+
+    def _confidences(self, scores: Array, best: Array) -> F32:
+        if self._is_softmax or (not self._output.is_quantized and _is_distribution(scores)):
+            return self._output.dequantize(scores[best])
+        exponents = self._exponents
+        np.subtract(scores, scores[best[0]], out=exponents, dtype=np.float32)
+        exponents *= np.float32(self._output.scale)
+        np.exp(exponents, out=exponents)
+        confidences: F32 = exponents[best] / exponents.sum()
+        return confidences
+
+    def _label(self, index: int) -> str:
+        return self._labels[index] if self._labels else f"class {index}"
+
+
+def _is_distribution(scores: Array) -> bool:
+    return bool(scores.min() >= 0 and abs(scores.sum() - 1) < SUM_TOLERANCE)
+
+
+def choose_labels(model: ModelSpec, path: Path | None) -> tuple[str, ...]:
+    """Return the labels of the file `path`, else those of the model's card, else none.
+
+    Raises: ClassifierError: there are more or fewer than classes; CardError: the file is no text
+        of one label a line; OSError: it cannot be read.
+    """
+    if path is None:
+        labels, where = model.card.labels if model.card else (), f"the card of {model.path}"
+    else:
+        labels, where = read_labels(path), str(path)
+    if (labels or path) and len(labels) != model.classes:
+        raise ClassifierError(
+            f"{where} has {len(labels)} labels, but the model has {model.classes} classes; "
+            "name a file with one line a class, in the model's order"
+        )
+    return labels
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Return the labels of a file, one a line. Raises: CardError, OSError: as `choose_labels`."""
+    with path.open("rb") as file:
+        data = file.read(MAX_LABELS_BYTES + 1)
+    if len(data) > MAX_LABELS_BYTES:
+        raise CardError(f"{path} has more than {MAX_LABELS_BYTES} bytes; is it a labels file?")
+    try:
+        return parse_labels(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as cause:
+        raise CardError(f"{path} is not UTF-8 text ({cause.reason}); save it as UTF-8") from cause
+
+
+def choose_preprocess(model: ModelSpec, preset: str | None) -> PreprocessSpec:
+    """Return the preprocessing of the model's card, or for a model without one the preset's.
+
+    Raises: ClassifierError: the model has neither, or both.
+    """
+    if model.card is not None:
+        if preset is not None:
+            raise ClassifierError(
+                f"{model.path} carries its preprocessing in its card; leave out --preprocess"
+            )
+        return model.card.preprocess
+    if preset is None:
+        raise ClassifierError(
+            f"{model.path} carries no card, so how it wants its pictures is unknown; pass "
+            f"--preprocess {'|'.join(PRESETS)} as it was trained, or convert it with edge-convert"
+        )
+    spec = PRESETS[preset]
+    channels = model.input.image_geometry()[3]
+    return spec if channels == spec.channels else replace(spec, color="gray")
+
+
+def warm_up(backend: Backend, runs: int) -> None:
+    """Run the model on nothing, so that the first frame does not pay for what is made once."""
+    for _ in range(runs):
+        backend.input_view().fill(0)
+        backend.run()

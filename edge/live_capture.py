@@ -1,0 +1,91 @@
+"""The thread that reads a source, and the one place where a frame waits for the loop."""
+
+from __future__ import annotations
+
+import threading
+
+from edge.sources.base import Frame, Source
+
+CLOSE_TIMEOUT_S = 2.0
+
+
+class CaptureThread:
+    """Reads `source` and hands its frames to the loop, one at a time.
+
+    A live source does not wait: its newer frame replaces the one that waits, and the loss is
+    counted in `skipped`. A file waits until its frame has been taken, so that none is lost.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._changed = threading.Condition()
+        self._waiting: Frame | None = None
+        self._skipped = 0
+        self._ended = False
+        self._stopping = False
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._read_all, name="capture", daemon=True)
+        self._thread.start()
+
+    @property
+    def skipped(self) -> int:
+        """How many frames were replaced by a newer one."""
+        return self._skipped
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source has no more frames, and none waits."""
+        with self._changed:
+            return self._ended and self._waiting is None
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended the source, where it did not end by itself."""
+        return self._error
+
+    def take(self, timeout_s: float) -> Frame | None:
+        """Return the waiting frame, or None where none came in time or none will come."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting is not None or self._ended, timeout_s)
+            frame, self._waiting = self._waiting, None
+            self._changed.notify_all()
+            return frame
+
+    def close(self) -> None:
+        """Stop reading and close the source. A frame that waits is dropped and not counted.
+
+        A read that does not come back within 2 s is left to end with the process.
+        """
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._source.close()
+        self._thread.join(CLOSE_TIMEOUT_S)
+
+    def _read_all(self) -> None:
+        try:
+            while self._may_read():
+                frame = self._source.read()
+                if frame is None:
+                    break
+                self._hand_over(frame)
+        except Exception as error:  # noqa: BLE001 - the loop's thread raises it
+            self._error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _may_read(self) -> bool:
+        """Return False when it is time to stop; for a file, wait until its last frame was taken."""
+        with self._changed:
+            if not self._source.is_live:
+                self._changed.wait_for(lambda: self._waiting is None or self._stopping)
+            return not self._stopping
+
+    def _hand_over(self, frame: Frame) -> None:
+        with self._changed:
+            if self._waiting is not None:
+                self._skipped += 1
+            self._waiting = frame
+            self._changed.notify_all()
