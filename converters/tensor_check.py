@@ -1,0 +1,178 @@
+"""Every tensor of both artifacts against float, and against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import onnx
+import onnxruntime
+from ai_edge_litert.interpreter import Interpreter
+
+from converters.calibrate import FloatGraph
+from converters.graph import Graph
+from converters.quantize.quantized import QuantizedGraph
+from converters.tflite.layout import Placed, place
+from edge.backends.onnx import EXACT_KERNELS
+from edge.tensors import F32, Array
+
+
+@dataclass(frozen=True, slots=True)
+class TensorCheck:
+    """One value: how far each artifact is from float, and the two from each other.
+
+    `sqnr_db`: by format, over all images; `steps`: the largest difference between the two
+    artifacts' integers, None where only one was made or keeps the value.
+    """
+
+    name: str
+    kind: str
+    sqnr_db: Mapping[str, float]
+    steps: int | None
+
+
+@dataclass(slots=True)
+class _Sums:
+    signal: float = 0.0
+    noise: dict[str, float] = field(default_factory=dict)
+    steps: int | None = None
+
+
+class _Runner(Protocol):
+    def run(self, x: F32) -> dict[str, Array]:
+        """Return each value's integers as int8 counts them, in ONNX's layout."""
+        ...
+
+
+class _OnnxTensors:
+    """The ONNX artifact with each value's integers as an output, with exact kernels."""
+
+    def __init__(self, model: bytes, quantized: QuantizedGraph) -> None:
+        proto = onnx.load_from_string(model)
+        made = {name for node in proto.graph.node for name in node.output}
+        values = quantized.activations
+        # With float32 input or output, the integers of those have a name of their own.
+        self.names = {v: name for v in values for name in (f"{v}/integer", v) if name in made} | {
+            v: f"{v}/integer" for v in values if f"{v}/integer" in made
+        }
+        outputs = {output.name for output in proto.graph.output}
+        element = next(
+            i.data_type
+            for i in proto.graph.initializer
+            if i.name == f"{quantized.graph.input}/zero_point"
+        )
+        self.shift = 128 if element == onnx.TensorProto.UINT8 else 0
+        for name in self.names.values():
+            if name not in outputs:
+                proto.graph.output.append(onnx.helper.make_tensor_value_info(name, element, None))
+        self.takes_float = proto.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.add_session_config_entry(*EXACT_KERNELS)
+        self._session: Any = onnxruntime.InferenceSession(
+            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self.quantized = quantized
+
+    def run(self, x: F32) -> dict[str, Array]:
+        graph = self.quantized.graph
+        feed: Array = x
+        if not self.takes_float:
+            dtype = "uint8" if self.shift else "int8"
+            feed = self.quantized.activations[graph.input].spec("", (), dtype).quantize(x)
+        results = self._session.run(list(self.names.values()), {graph.input: feed})
+        return {
+            value: result.astype(np.int16) - self.shift
+            for value, result in zip(self.names, results, strict=True)
+        }
+
+
+class _TfliteTensors:
+    """The TFLite artifact in LiteRT, keeping every tensor."""
+
+    def __init__(self, model: bytes, quantized: QuantizedGraph) -> None:
+        self._interpreter: Any = Interpreter(
+            model_content=model, experimental_preserve_all_tensors=True, num_threads=2
+        )
+        self._interpreter.allocate_tensors()
+        self.placed: Mapping[str, Placed] = place(quantized.graph)
+        self.indices = {
+            detail["name"]: detail["index"]
+            for detail in self._interpreter.get_tensor_details()
+            if detail["name"] in quantized.activations
+        }
+        self.quantized = quantized
+
+    def run(self, x: F32) -> dict[str, Array]:
+        graph = self.quantized.graph
+        detail = self._interpreter.get_input_details()[0]
+        params = self.quantized.activations[graph.input]
+        integers = params.spec("", (), "int8").quantize(x.transpose(0, 2, 3, 1))
+        self._interpreter.set_tensor(detail["index"], integers)
+        self._interpreter.invoke()
+        return {
+            name: self.placed[name].to_onnx(self._interpreter.get_tensor(index)).astype(np.int16)
+            for name, index in self.indices.items()
+        }
+
+
+def check_tensors(
+    quantized: QuantizedGraph, artifacts: Mapping[str, bytes], inputs: Iterable[F32]
+) -> tuple[TensorCheck, ...]:
+    """Return a check of every value that an operator makes, in the order of the graph.
+
+    Args: artifacts: file contents by format, "onnx" and "tflite", one or both;
+        inputs: float32 [1, C, H, W], a few.
+    """
+    graph: Graph = quantized.graph
+    values = [node.output for node in graph.nodes]
+    reference = FloatGraph(graph, values)
+    makers: dict[str, Callable[[bytes, QuantizedGraph], _Runner]] = {
+        "onnx": _OnnxTensors,
+        "tflite": _TfliteTensors,
+    }
+    runners = {name: makers[name](data, quantized) for name, data in artifacts.items()}
+    sums = {value: _Sums() for value in values}
+    for x in inputs:
+        real = reference.run(x)
+        integers = {name: runner.run(x) for name, runner in runners.items()}
+        for value in values:
+            _add(sums[value], real[value], value, integers, quantized)
+    return tuple(
+        TensorCheck(
+            node.output,
+            node.kind,
+            {name: _db(total.signal, noise) for name, noise in total.noise.items()},
+            total.steps,
+        )
+        for node in graph.nodes
+        for total in (sums[node.output],)
+    )
+
+
+def _add(
+    total: _Sums,
+    real: Array,
+    value: str,
+    integers: Mapping[str, Mapping[str, Array]],
+    quantized: QuantizedGraph,
+) -> None:
+    params = quantized.activations[value]
+    total.signal += float(np.square(real, dtype=np.float64).sum())
+    held = {name: of[value] for name, of in integers.items() if value in of}
+    for name, q in held.items():
+        error = params.dequantize(q) - real
+        total.noise[name] = total.noise.get(name, 0.0) + float(
+            np.square(error, dtype=np.float64).sum()
+        )
+    if len(held) == 2:
+        first, second = held.values()
+        total.steps = max(total.steps or 0, int(np.abs(first - second).max()))
+
+
+def _db(signal: float, noise: float) -> float:
+    if noise == 0:
+        return float("inf")
+    return float(10 * np.log10(signal / noise)) if signal else float("-inf")
