@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from edge.errors import EdgeError
@@ -118,3 +119,34 @@ def parse_labels(text: str) -> tuple[str, ...]:
         return check_labels([line.strip() for line in text.rstrip().splitlines()])
     except ValueError as cause:
         raise CardError(f"labels: {cause}") from cause
+
+
+def read_labels(path: Path, classes: int) -> tuple[str, ...]:
+    """Return the labels of a file, one a line, for a model of `classes` classes.
+
+    Raises: CardError: the file is no text, or has more or fewer labels; OSError: it cannot be
+        read.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_CARD_BYTES + 1)
+    if len(data) > MAX_CARD_BYTES:
+        raise CardError(f"{path} has more than {MAX_CARD_BYTES} bytes; is it a labels file?")
+    try:
+        labels = parse_labels(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as cause:
+        raise CardError(f"{path} is not UTF-8 text ({cause.reason}); save it as UTF-8") from cause
+    except CardError as cause:
+        raise CardError(f"{path}: {cause}") from cause
+    if not labels:
+        raise CardError(f"{path} has no labels; give one line a class")
+    check_label_count(labels, classes, str(path))
+    return labels
+
+
+def check_label_count(labels: tuple[str, ...], classes: int, where: str) -> None:
+    """Raise CardError where there are labels, but not one for each class."""
+    if labels and len(labels) != classes:
+        raise CardError(
+            f"{where} has {len(labels)} labels, but the model has {classes} classes; "
+            "name a file with one line a class, in the model's order"
+        )

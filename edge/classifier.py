@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from edge.backends.base import Backend, BackendError, ModelSpec
-from edge.card import CardError, parse_labels
+from edge.card import check_label_count, read_labels
 from edge.errors import EdgeError
 from edge.preprocess import PRESETS, PreprocessSpec
 from edge.tensors import F32, Array, TensorSpec
 
-MAX_LABELS_BYTES = 16 << 20
 # Outputs that add up to 1 this closely are probabilities; logits are not by accident.
 SUM_TOLERANCE = 1e-3
 
@@ -94,31 +93,14 @@ def _is_distribution(scores: Array) -> bool:
 def choose_labels(model: ModelSpec, path: Path | None) -> tuple[str, ...]:
     """Return the labels of the file `path`, else those of the model's card, else none.
 
-    Raises: ClassifierError: there are more or fewer than classes; CardError: the file is no text
-        of one label a line; OSError: it cannot be read.
+    Raises: CardError: the file is no text of one label a line, or there are more or fewer than
+        classes; OSError: it cannot be read.
     """
-    if path is None:
-        labels, where = model.card.labels if model.card else (), f"the card of {model.path}"
-    else:
-        labels, where = read_labels(path), str(path)
-    if (labels or path) and len(labels) != model.classes:
-        raise ClassifierError(
-            f"{where} has {len(labels)} labels, but the model has {model.classes} classes; "
-            "name a file with one line a class, in the model's order"
-        )
+    if path is not None:
+        return read_labels(path, model.classes)
+    labels = model.card.labels if model.card else ()
+    check_label_count(labels, model.classes, f"the card of {model.path}")
     return labels
-
-
-def read_labels(path: Path) -> tuple[str, ...]:
-    """Return the labels of a file, one a line. Raises: CardError, OSError: as `choose_labels`."""
-    with path.open("rb") as file:
-        data = file.read(MAX_LABELS_BYTES + 1)
-    if len(data) > MAX_LABELS_BYTES:
-        raise CardError(f"{path} has more than {MAX_LABELS_BYTES} bytes; is it a labels file?")
-    try:
-        return parse_labels(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as cause:
-        raise CardError(f"{path} is not UTF-8 text ({cause.reason}); save it as UTF-8") from cause
 
 
 def choose_preprocess(model: ModelSpec, preset: str | None) -> PreprocessSpec:

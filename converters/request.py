@@ -1,0 +1,89 @@
+"""What a conversion is asked to do, and what picture the model expects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import onnx
+
+from edge.card import CARD_KEY, ModelCard
+from edge.preprocess import PRESETS, PreprocessSpec
+
+Format = Literal["onnx", "tflite"]
+FORMATS: tuple[Format, ...] = ("onnx", "tflite")
+# How the ONNX file stores activations. ONNX Runtime turns every convolution into integers with
+# uint8 on x86 and on Arm; int8 on Arm only, and spares a subtraction there.
+TARGETS: dict[str, Literal["uint8", "int8"]] = {"any": "uint8", "arm": "int8"}
+DEFAULT_PRESET = "imagenet"
+DEFAULT_SAMPLES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One conversion. Paths and folders are as the user wrote them.
+
+    `preprocess` and `labels` are None where the model's own card, or else the default, decides.
+    `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any.
+    """
+
+    model: Path
+    out: Path
+    calibration: str | None = None
+    samples: int = DEFAULT_SAMPLES
+    observer: str = "mse"
+    evaluate: str | None = None
+    max_drop: float | None = None
+    formats: tuple[Format, ...] = FORMATS
+    target: str = "any"
+    preprocess: PreprocessSpec | None = None
+    labels: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.model.stem
+
+    def path(self, kind: str) -> Path:
+        """Return where the output `kind` ("onnx", "tflite", "json", "html") goes."""
+        return self.out / f"{self.name}.int8.{kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessFlags:
+    """The flags that describe the picture, None where not given."""
+
+    preset: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    resize: int | None = None
+    no_resize: bool = False
+    color: Literal["rgb", "bgr", "gray"] | None = None
+
+    def apply(self, base: PreprocessSpec) -> PreprocessSpec:
+        """Return the preset (or `base`) with every flag that was given. Raises: PreprocessError."""
+        spec = PRESETS[self.preset] if self.preset else base
+        if self.color is not None:
+            gray = self.color == "gray"
+            # The presets' three means say nothing about gray.
+            mean, std = ((sum(v) / len(v),) if gray else v for v in (spec.mean, spec.std))
+            spec = replace(spec, color=self.color, mean=mean, std=std)
+        if self.mean is not None:
+            spec = replace(spec, mean=self.mean)
+        if self.std is not None:
+            spec = replace(spec, std=self.std)
+        if self.no_resize or self.resize is not None:
+            spec = replace(spec, resize=self.resize)
+        return spec
+
+    @property
+    def given(self) -> bool:
+        return self != PreprocessFlags()
+
+
+def card_of(model: onnx.ModelProto) -> ModelCard | None:
+    """Return the card in a model's metadata, None where there is none. Raises: CardError."""
+    for entry in model.metadata_props:
+        if entry.key == CARD_KEY:
+            return ModelCard.from_json(entry.value)
+    return None
