@@ -110,8 +110,8 @@ def cautions(summary: Summary) -> tuple[str, ...]:
         (
             summary.negative,
             (
-                f"durations below zero, counted as 0: {summary.negative:,}; the clocks of source and "
-                "loop do not agree"
+                f"durations below zero, counted as 0: {summary.negative:,}; the clocks of source "
+                "and loop do not agree"
             ),
         ),
         (summary.above, f"durations above 24 h, counted as 24 h: {summary.above:,}"),

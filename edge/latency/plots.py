@@ -1,0 +1,139 @@
+"""The plots of a latency report: drawn once, as SVG for the page or together as one PNG.
+
+A plot is a function that draws on axes. Figures are small in inches, so that their text stays
+legible when a phone's width is all there is.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.errors import MissingExtraError
+from edge.latency import drawing
+from edge.latency.describe import STAGE_MEANING
+from edge.latency.summary import Summary
+from edge.latency.timeline import timeline
+from edge.page import LIGHT
+
+_SIZE_INCHES = (3.7, 2.25)
+_STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": LIGHT["grid"],
+    "axes.grid": True,
+    "axes.labelcolor": LIGHT["muted"],
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": LIGHT["ink"],
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+    "font.size": 8,
+    "grid.color": LIGHT["grid"],
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.labelcolor": LIGHT["muted"],
+    "lines.linewidth": 1.4,
+    "savefig.transparent": True,
+    "svg.fonttype": "none",
+    "text.color": LIGHT["ink"],
+    "xtick.color": LIGHT["grid"],
+    "xtick.labelcolor": LIGHT["muted"],
+    "ytick.color": LIGHT["grid"],
+    "ytick.labelcolor": LIGHT["muted"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot of a summary: its heading, what it shows in words, and what is drawn, top down."""
+
+    title: str
+    caption: str
+    draw: tuple[drawing.Draw, ...]
+
+
+def overview(summary: Summary) -> tuple[Plot, ...]:
+    """Return the plots of the whole: over time, and where the time goes."""
+    grouped = timeline(summary).grouped
+    each = "of each interval"
+    if grouped > 1:
+        each = f"of every {grouped} intervals: the middle p50, the highest p99"
+    plots = [
+        Plot("Total latency", f"median and p99 {each}", (drawing.band("total"),)),
+        Plot("Inference", f"median and p99 {each}", (drawing.band("inference"),)),
+        Plot("Frames", "frames a second", (drawing.frames,)),
+        Plot("Where the time goes", "the stages' medians in a row", (drawing.shares,)),
+        Plot("Stages over time", "the medians, stacked", (drawing.stack,)),
+    ]
+    if summary.temperature_c is not None:
+        plots.append(
+            Plot("Temperature", "shaded where the board was throttled", (drawing.temperature,))
+        )
+    return tuple(plots)
+
+
+def stage_plots(summary: Summary) -> tuple[Plot, ...]:
+    """Return for each stage its histogram above its percentile curve."""
+    return tuple(
+        Plot(stage, STAGE_MEANING[stage], (drawing.histogram(stage), drawing.curve(stage)))
+        for stage in summary.shown_stages
+        if summary.stages[stage].count
+    )
+
+
+def svg(plot: Plot, summary: Summary) -> str:
+    """Return one plot as an SVG document. Raises: MissingExtraError: no matplotlib."""
+    width, height = _SIZE_INCHES
+    with _figure((width, height * len(plot.draw)), {"svg.hashsalt": plot.title}) as figure:
+        axes = figure.subplots(len(plot.draw), squeeze=False).ravel()
+        for draw, ax in zip(plot.draw, axes, strict=True):
+            draw(ax, summary)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return text.getvalue()
+
+
+def write_png(summary: Summary, heading: str, path: Path) -> None:
+    """Write all plots as one PNG at `path`. Raises: MissingExtraError: no matplotlib; OSError."""
+    cells = [(plot.title, draw) for plot in overview(summary) for draw in plot.draw]
+    for plot in stage_plots(summary):
+        histogram, curve = plot.draw
+        cells += [(f"{plot.title}: histogram", histogram), (f"{plot.title}: percentiles", curve)]
+    columns = 4
+    rows = -(-len(cells) // columns)
+    size = (_SIZE_INCHES[0] * columns, (_SIZE_INCHES[1] + 0.3) * rows + 0.5)
+    with _figure(size, {"savefig.transparent": False}) as figure:
+        figure.suptitle(_plain(heading), x=0.01, ha="left", weight="bold", size=13)
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for (title, draw), ax in zip(cells, axes, strict=False):
+            draw(ax, summary)
+            ax.set_title(title, pad=16)
+        for ax in axes[len(cells) :]:
+            ax.set_axis_off()
+        figure.savefig(path, format="png", dpi=110)
+
+
+@contextmanager
+def _figure(size: tuple[float, float], style: Mapping[str, object]) -> Iterator[Any]:
+    try:
+        import matplotlib as mpl
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as cause:
+        raise MissingExtraError("matplotlib", "report") from cause
+    settings: Any = {**_STYLE, **style}
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=size)
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def _plain(text: str) -> str:
+    """Return a log's text so that matplotlib does not read it as a formula."""
+    return text.replace("$", r"\$")
