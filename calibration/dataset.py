@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from calibration.arrays import open_npz
-from calibration.decode import SUFFIXES, read_image
+from calibration.decode import read_image
 from calibration.images import DatasetError, ImageSet, Job, Picture, Tensors, even_steps
 from edge.preprocess import Preprocessor, PreprocessSpec
+from edge.sources.folder import SUFFIXES
 from edge.tensors import F32, TensorSpec
 
 

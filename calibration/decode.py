@@ -8,30 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from calibration.errors import CalibrationError
+from edge.sources import folder
 from edge.tensors import U8
 
-SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".png",
-        ".bmp",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".jp2",
-    ]
-)
 MAX_PIXELS = 100_000_000
-MAX_FILE_BYTES = 512 << 20
+# Enough for the headers of a photograph, a colour profile and a preview among them.
+HEADER_BYTES = 1 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -42,30 +26,22 @@ class BrokenImageError(CalibrationError):
 def read_image(path: Path) -> U8:
     """Return the picture in `path`: uint8 [H, W, 3] in the order blue, green, red.
 
-    A photograph is turned as its EXIF orientation says, so that it stands as a camera on the
-    device would see the scene. (OpenCV's imread and Ultralytics do the same; torchvision's
+    It is what the device reads of the same file. A photograph is turned as its EXIF orientation
+    says, as a camera would see the scene. (OpenCV's imread and Ultralytics do so too; torchvision's
     ImageFolder and tf.image leave it lying.) Transparency is dropped, 16 bits become 8.
-    Raises: BrokenImageError: it cannot be read, is no image, or has over 100 million pixels.
+    Raises: BrokenImageError: it cannot be read, is no whole image, or has over 100 million pixels.
     """
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise BrokenImageError(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            height, width = declared_size(file.read(HEADER_BYTES)) or (0, 0)
+        if height * width > MAX_PIXELS:
+            limit = f"at most {MAX_PIXELS // 10**6} million"
+            raise BrokenImageError(f"{width} x {height} pixels; {limit}")
+        pixels = folder.read_image(path)
     except OSError as cause:
         raise BrokenImageError(cause.strerror or str(cause)) from cause
-    height, width = declared_size(data) or (0, 0)
-    if height * width > MAX_PIXELS:
-        raise BrokenImageError(f"{width} x {height} pixels; at most {MAX_PIXELS // 10**6} million")
-    if not data:
-        raise BrokenImageError("the file is empty")
-    try:
-        pixels: U8 | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)  # type: ignore[assignment]
-    except cv2.error as cause:
-        raise BrokenImageError(f"OpenCV cannot decode it ({cause.err})") from cause
     if pixels is None:
-        raise BrokenImageError("not an image that OpenCV can decode, or cut short")
-    if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
-        raise BrokenImageError(f"more than {MAX_PIXELS // 10**6} million pixels")
+        raise BrokenImageError("not a whole image that OpenCV can decode")
     return pixels
 
 

@@ -65,7 +65,7 @@ def test_light_contrast_and_color_vary_as_in_photographs() -> None:
     assert 0.02 < contrast.std() < 0.1
     assert 0.08 < saturation.mean() < 0.25
     # Black and white both occur.
-    assert np.percentile(painted, 1) < 0.1
+    assert np.percentile(painted, 1) < 0.15
     assert np.percentile(painted, 99) > 0.9
 
 
