@@ -130,13 +130,13 @@ def cautions(summary: Summary) -> tuple[str, ...]:
 def remarks(summary: Summary) -> tuple[str, ...]:
     """Return what explains the figures without being a fault."""
     lines = []
-    if not summary.has_sensor_time:
+    if any(run.header.timestamps == "arrival" for run in summary.runs):
         lines.append(
-            "This source gives no time of exposure: frames count from their arrival, so capture "
-            "and age are not shown."
+            "A source that does not know when a frame was exposed is not counted in capture and "
+            "age: its frames are new when they arrive."
         )
     if summary.warmup:
-        lines.append(f"The first {summary.warmup:,} frames are warm-up and are not timed.")
+        lines.append(f"Frames of the warm-up, which are not timed: {summary.warmup:,}.")
     return tuple(lines)
 
 

@@ -126,6 +126,8 @@ def histogram(stage: str) -> Draw:
                 size=7.5,
             )
         ax.set_yscale("log")
+        # One frame alone must show: the axis starts at half a frame.
+        ax.set_ylim(bottom=50 / stats.count)
         ax.set_ylabel("% of frames")
         _plain_log(ax.yaxis)
         ax.set_xlabel("ms", loc="right")
@@ -180,7 +182,9 @@ def _steps(times: Timeline, values: F64) -> tuple[F64, F64]:
 def _time_axes(ax: Axes, times: Timeline, label: str) -> None:
     ax.set_xlabel(f"time, {times.unit}", loc="right")
     ax.set_ylabel(label)
-    ax.set_xlim(times.start.min(), times.end.max())
+    first = float(times.start.min())
+    # An axis needs a length, also where no time went by.
+    ax.set_xlim(first, max(float(times.end.max()), first + 1e-3))
     ax.set_ylim(bottom=0)
 
 

@@ -16,11 +16,12 @@ from typing import Any
 from edge.errors import MissingExtraError
 from edge.latency import drawing
 from edge.latency.describe import STAGE_MEANING
+from edge.latency.log import LogError
 from edge.latency.summary import Summary
 from edge.latency.timeline import timeline
 from edge.page import LIGHT
 
-_SIZE_INCHES = (3.7, 2.25)
+_SIZE_INCHES = (3.3, 2.1)
 _STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": LIGHT["grid"],
@@ -59,7 +60,9 @@ class Plot:
 
 
 def overview(summary: Summary) -> tuple[Plot, ...]:
-    """Return the plots of the whole: over time, and where the time goes."""
+    """Return the plots of the whole: over time, and where the time goes; none without a frame."""
+    if not summary.stages["total"].count:
+        return ()
     grouped = timeline(summary).grouped
     each = "of each interval"
     if grouped > 1:
@@ -69,7 +72,11 @@ def overview(summary: Summary) -> tuple[Plot, ...]:
         Plot("Inference", f"median and p99 {each}", (drawing.band("inference"),)),
         Plot("Frames", "frames a second", (drawing.frames,)),
         Plot("Where the time goes", "the stages' medians in a row", (drawing.shares,)),
-        Plot("Stages over time", "the medians, stacked", (drawing.stack,)),
+        Plot(
+            "Stages over time",
+            "the medians stacked, coloured as in where the time goes",
+            (drawing.stack,),
+        ),
     ]
     if summary.temperature_c is not None:
         plots.append(
@@ -100,11 +107,16 @@ def svg(plot: Plot, summary: Summary) -> str:
 
 
 def write_png(summary: Summary, heading: str, path: Path) -> None:
-    """Write all plots as one PNG at `path`. Raises: MissingExtraError: no matplotlib; OSError."""
+    """Write all plots as one PNG at `path`.
+
+    Raises: MissingExtraError: no matplotlib; LogError: no frame was timed; OSError.
+    """
     cells = [(plot.title, draw) for plot in overview(summary) for draw in plot.draw]
     for plot in stage_plots(summary):
         histogram, curve = plot.draw
         cells += [(f"{plot.title}: histogram", histogram), (f"{plot.title}: percentiles", curve)]
+    if not cells:
+        raise LogError("no frame was timed, so there is nothing to plot; log a longer run")
     columns = 4
     rows = -(-len(cells) // columns)
     size = (_SIZE_INCHES[0] * columns, (_SIZE_INCHES[1] + 0.3) * rows + 0.5)

@@ -27,11 +27,9 @@ def render_html(summary: Summary) -> str:
     Raises: MissingExtraError: jinja2 or matplotlib is not installed.
     """
     sections = [Section("", [_headline(summary), *_cautions(summary)])]
-    if summary.stages["total"].count:
+    if overview := plots.overview(summary):
         sections += [
-            Section(
-                "At a glance", [_figures(plots.overview(summary), summary), *_no_health(summary)]
-            ),
+            Section("At a glance", [_figures(overview, summary), *_no_health(summary)]),
             Section("Each stage", [_figures(plots.stage_plots(summary), summary)]),
         ]
     sections += [
@@ -103,13 +101,12 @@ def _table(summary: Summary) -> Table:
         rows.append(
             (
                 stage,
-                describe.STAGE_MEANING[stage],
                 f"{s.count:,}",
                 *map(milliseconds, figures),
             )
         )
-    head = ("stage", "from … to", "frames", "min", "p50", "p90", "p99", "p99.9", "max")
-    return Table(head, tuple(rows), minor=frozenset({1, 2, 3, 5}))
+    head = ("stage", "frames", "min", "p50", "p90", "p99", "p99.9", "max")
+    return Table(head, tuple(rows), minor=frozenset({1, 2, 4}))
 
 
 def _facts(summary: Summary) -> Facts:

@@ -37,8 +37,8 @@ class Summary:
 
     Counts are of frames, as in `recorder.Interval`; `measured_ns` is the time that the intervals
     cover. `temperature_c` is (lowest, highest) and `throttled_intervals` counts the intervals with
-    a flag on; both are None where no interval knows. `has_sensor_time` is whether `capture` and
-    `age` count from the sensor or the driver; else every frame is new when it arrives.
+    a flag on; both are None where no interval knows. `capture` and `age` count only the runs whose
+    source knows when a frame was exposed; the others would mix in zeros.
     """
 
     runs: tuple[Run, ...]
@@ -53,7 +53,6 @@ class Summary:
     temperature_c: tuple[float, float] | None
     throttled_intervals: int | None
     throttle_flags: tuple[str, ...]
-    has_sensor_time: bool
     problems: tuple[str, ...]
 
     @property
@@ -77,9 +76,9 @@ class Summary:
 
     @property
     def shown_stages(self) -> tuple[str, ...]:
-        """The stages that say something: `capture` is nought and `age` is `total` without it."""
-        silent = () if self.has_sensor_time else ("capture", "age")
-        return tuple(stage for stage in STAGES if stage not in silent)
+        """The stages that at least one run knows."""
+        known = {stage for run in self.runs for stage in _known_stages(run.header)}
+        return tuple(stage for stage in STAGES if stage in known)
 
 
 def summarize(logs: Sequence[LatencyLog]) -> Summary:
@@ -92,8 +91,8 @@ def summarize(logs: Sequence[LatencyLog]) -> Summary:
     runs = tuple(_join(parts) for parts in _by_run(logs))
     histograms = {stage: Histogram() for stage in STAGES}
     for log in logs:
-        for stage, histogram in log.histograms.items():
-            histograms[stage].merge(histogram)
+        for stage in _known_stages(log.run):
+            histograms[stage].merge(log.histograms[stage])
     intervals = [interval for run in runs for interval in run.intervals]
     warm = [i.temperature_c for i in intervals if i.temperature_c is not None]
     flags = [i.throttled for i in intervals if i.throttled is not None]
@@ -110,9 +109,14 @@ def summarize(logs: Sequence[LatencyLog]) -> Summary:
         temperature_c=(min(warm), max(warm)) if warm else None,
         throttled_intervals=sum(map(bool, flags)) if flags else None,
         throttle_flags=tuple(sorted({flag for on in flags for flag in on})),
-        has_sensor_time=any(run.header.timestamps != "arrival" for run in runs),
         problems=tuple(f"{log.path}: {problem}" for log in logs for problem in log.problems),
     )
+
+
+def _known_stages(header: RunHeader) -> tuple[str, ...]:
+    """Return the stages that mean something: without a time of exposure `age` is `total`."""
+    unknown = ("capture", "age") if header.timestamps == "arrival" else ()
+    return tuple(stage for stage in STAGES if stage not in unknown)
 
 
 def _by_run(logs: Sequence[LatencyLog]) -> list[list[LatencyLog]]:
