@@ -149,9 +149,11 @@ class Preprocessor:
         self.spec = spec
         self.tensor = tensor
         table = lookup_table(spec, tensor)
-        # cv2.LUT wants [256] for planes and [1, 256, C] for interleaved pixels.
+        # cv2.LUT wants [256] for planes and [1, 256, C] for interleaved pixels. Where the channels
+        # share one table, [256] does for both, in half the time.
         self._planes = [np.ascontiguousarray(row) for row in table]
-        self._interleaved = np.ascontiguousarray(table.T)[None]
+        is_shared = len(spec.mean) == len(spec.std) == 1
+        self._interleaved = self._planes[0] if is_shared else np.ascontiguousarray(table.T)[None]
         self._small: U8 = np.empty((self.height, self.width, 3), np.uint8)
         self._colored: U8 = (
             np.empty((self.height, self.width), np.uint8)

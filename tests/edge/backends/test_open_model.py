@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.backends import default_threads, open_model
+from edge.backends.base import Backend, BackendError
+from edge.backends.litert import LiteRtBackend
+from edge.backends.onnx import OnnxBackend
+from edge.card import CARD_KEY, TENSORS_KEY, CardError, ModelCard
+from edge.errors import MissingExtraError
+from edge.preprocess import PRESETS
+from edge.tensors import TensorError
+from tests.edge.backends.tiny_models import (
+    CLASSES,
+    SCALE,
+    ZERO_POINT,
+    onnx_model,
+    onnx_tensors_json,
+    tflite_model,
+)
+
+CARD = ModelCard("tiny", PRESETS["tf"], ("one", "two", "drei ä"))
+
+Save = Callable[[str, bytes], Path]
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    def write(name: str, data: bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+@pytest.fixture(params=["tflite-int8", "tflite-float32", "onnx-int8", "onnx-float32"])
+def backend(request: pytest.FixtureRequest, save: Save) -> Backend:
+    kind, dtype = request.param.split("-")
+    if kind == "tflite":
+        data = tflite_model({CARD_KEY: CARD.to_json().encode()}, dtype=dtype)
+    else:
+        data = onnx_model({CARD_KEY: CARD.to_json(), TENSORS_KEY: onnx_tensors_json()}, dtype=dtype)
+    return open_model(save(f"tiny.{kind}", data), threads=1)
+
+
+def test_computes_the_mean_of_each_channel(backend: Backend) -> None:
+    layout, height, width, _ = backend.spec.input.image_geometry()
+    steps = np.array([-100, 20, 90]) if backend.spec.input.is_quantized else np.array([0.5, -2, 7])
+    for offset in (0, 1):
+        picture = np.broadcast_to(steps + offset, (1, height, width, CLASSES))
+        if layout == "NCHW":
+            picture = picture.transpose(0, 3, 1, 2)
+        backend.input_view()[...] = picture.astype(backend.spec.input.dtype)
+        np.testing.assert_array_equal(backend.run(), (steps + offset).astype(np.float32))
+
+
+def test_output_may_be_kept_and_is_one_dimensional(backend: Backend) -> None:
+    kept = backend.run()
+    assert kept.shape == (CLASSES,)
+    assert backend.run().shape == (CLASSES,)
+
+
+def test_spec_says_what_the_file_is(backend: Backend) -> None:
+    spec = backend.spec
+    assert spec.card == CARD
+    assert spec.classes == CLASSES
+    assert spec.sha256 == hashlib.sha256(Path(spec.path).read_bytes()).hexdigest()
+    assert spec.input.image_geometry()[1:] == (8, 4, 3)
+    if spec.input.is_quantized:
+        assert (spec.input.scale, spec.input.zero_point) == (SCALE, ZERO_POINT)
+        assert (spec.output.scale, spec.output.zero_point) == (SCALE, ZERO_POINT)
+    assert spec.threads == 1
+    backend.close()
+
+
+def test_content_decides_not_the_name(save: Save) -> None:
+    assert isinstance(open_model(save("model.onnx", tflite_model())), LiteRtBackend)
+    assert isinstance(open_model(save("model.bin", onnx_model())), OnnxBackend)
+
+
+def test_a_model_without_card_has_none(save: Save) -> None:
+    assert open_model(save("a.tflite", tflite_model())).spec.card is None
+    assert open_model(save("a.onnx", onnx_model())).spec.card is None
+
+
+@pytest.mark.parametrize("build", [tflite_model, onnx_model])
+def test_an_unreadable_card_is_an_error(build: Callable[..., bytes], save: Save) -> None:
+    content = b"{" if build is tflite_model else "{"
+    with pytest.raises(CardError, match="card cannot be read"):
+        open_model(save("a.model", build({CARD_KEY: content})))
+
+
+@pytest.mark.parametrize("keep", [0.05, 0.3, 0.6, 0.95])
+@pytest.mark.parametrize("name", ["a.tflite", "a.onnx"])
+def test_a_cut_file_is_an_error(name: str, keep: float, save: Save) -> None:
+    data = tflite_model({CARD_KEY: CARD.to_json().encode()})
+    if name == "a.onnx":
+        data = onnx_model({CARD_KEY: CARD.to_json()})
+    with pytest.raises((BackendError, CardError)):
+        open_model(save(name, data[: int(len(data) * keep)]))
+
+
+def test_garbage_is_an_error(save: Save) -> None:
+    with pytest.raises(BackendError, match="not a TFLite model"):
+        open_model(save("a.tflite", b"hello, world"))
+    with pytest.raises(BackendError, match="cannot open it"):
+        open_model(save("a.onnx", b"hello, world"))
+    with pytest.raises(BackendError, match="cannot open it"):
+        open_model(save("b.tflite", b"\xff\xff\xff\x7fTFL3" + bytes(100)))
+    with pytest.raises(BackendError, match="0 bytes"):
+        open_model(save("empty.onnx", b""))
+
+
+def test_missing_file_and_folder_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="No such file"):
+        open_model(tmp_path / "none.onnx")
+    with pytest.raises(BackendError, match="not a file"):
+        open_model(tmp_path)
+
+
+def test_an_input_that_is_no_image_is_an_error(save: Save) -> None:
+    with pytest.raises(TensorError, match="not one image"):
+        open_model(save("a.tflite", tflite_model(shape=(1, 8, 4, 5))))
+    with pytest.raises(TensorError, match="not one image"):
+        open_model(save("a.onnx", onnx_model(shape=("n", 3, "height", 4))))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("a.tflite", tflite_model(outputs=2)), ("a.onnx", onnx_model(outputs=2))],
+)
+def test_two_outputs_are_ambiguous(name: str, data: bytes, save: Save) -> None:
+    with pytest.raises(BackendError, match=r"2 outputs \('scores0', 'scores1'\)"):
+        open_model(save(name, data))
+
+
+def test_float16_is_refused(save: Save) -> None:
+    with pytest.raises(TensorError, match="float16"):
+        open_model(save("a.onnx", onnx_model(dtype="float16")))
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"input": {"scale": "x"}}'])
+def test_integers_without_a_scale_are_refused(text: str | None, save: Save) -> None:
+    metadata = {} if text is None else {TENSORS_KEY: text}
+    with pytest.raises(BackendError, match="does not say their scale"):
+        open_model(save("a.onnx", onnx_model(metadata, dtype="int8")))
+
+
+@pytest.mark.parametrize("threads", [0, 65])
+def test_threads_have_limits(threads: int, save: Save) -> None:
+    with pytest.raises(BackendError, match="threads; allowed"):
+        open_model(save("a.onnx", onnx_model()), threads=threads)
+
+
+def test_threads_by_default_are_one_or_two(save: Save) -> None:
+    assert default_threads() in (1, 2)
+    assert open_model(save("a.onnx", onnx_model())).spec.threads == default_threads()
+
+
+def test_a_missing_runtime_names_its_extra(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=r"edge-deploy\[tflite\]"):
+        open_model(save("a.tflite", tflite_model()))
+    with pytest.raises(MissingExtraError, match=r"edge-deploy\[onnx\]"):
+        open_model(save("a.onnx", onnx_model()))
