@@ -104,8 +104,10 @@ class StreamingHistogram:
         self.low = min(self.low, low) if self.size else low
         self.high = max(self.high, high) if self.size else high
         self.size += size
-        # frexp: magnitude < 2**power, so that trunc(magnitude / width) <= BINS - 1.
-        _, power = math.frexp(max(-low, high))
+        # frexp: magnitude < 2**power, so that trunc(magnitude / width) <= BINS - 1. Of zero it
+        # gives power 0, which says nothing: the bin around zero is there at any width.
+        magnitude = max(-self.low, self.high)
+        _, power = math.frexp(magnitude) if magnitude else (0.0, MIN_EXPONENT)
         exponent = max(self.exponent, power - (BINS.bit_length() - 1))
         self.counts = _folded(self.counts, exponent - self.exponent)
         self.exponent = exponent

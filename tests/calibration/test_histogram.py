@@ -61,6 +61,11 @@ def test_width_is_the_smallest_that_reaches_the_largest_value() -> None:
     assert histogram_of(f32(0.5, -2048.0)).width == 2.0
 
 
+def test_zeros_need_no_width() -> None:
+    assert histogram_of(f32(0.25), f32(0.0)) == histogram_of(f32(0.25, 0.0))
+    assert histogram_of(f32(0.0), f32(0.25)).width == 2.0**-12
+
+
 def test_merge_leaves_both_as_they_were() -> None:
     one, other = histogram_of(f32(1, 2)), histogram_of(f32(-500))
     one.merge(other)

@@ -1,0 +1,163 @@
+"""What opened models make of pictures: accuracy, distance from the float model, time."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from calibration.errors import CalibrationError
+from calibration.images import ImageSet, Picture
+from calibration.labelled import LabelledSet
+from calibration.metrics import agreement, centred_energies, decibels, ranks
+from edge.backends.base import Backend
+from edge.preprocess import Preprocessor, PreprocessSpec
+from edge.tensors import F32
+
+TOP = 5
+# A picture, or a tensor made of one, and its class where that is known.
+Item: TypeAlias = tuple[Picture | F32, int | None]
+
+
+class EvaluationError(CalibrationError):
+    """A model cannot be evaluated on these pictures, or against this float model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One model on one set of pictures.
+
+    `runtime` names the runtime and its version; `images` were seen, `broken` could not be read.
+    `top1`, `top5`: shares of the images, 0 to 1, None where no class is known. `agreement` (share
+    of the images, 0 to 1) and `sqnr_db` (of the scores, each image's centred) are against the
+    float model, None without one. `inference_ms`: the median.
+    """
+
+    runtime: str
+    images: int
+    broken: int
+    inference_ms: float
+    top1: float | None = None
+    top5: float | None = None
+    agreement: float | None = None
+    sqnr_db: float | None = None
+
+
+class _Model:
+    """One model and what it has scored so far; a few numbers an image, no scores."""
+
+    def __init__(self, backend: Backend, preprocess: PreprocessSpec) -> None:
+        self.backend = backend
+        self._preprocessor = Preprocessor(preprocess, backend.spec.input)
+        self.ranks: list[int] = []
+        self.agrees: list[float] = []
+        self.signal = 0.0
+        self.noise = 0.0
+        self.inference_ns: list[int] = []
+
+    def scores(self, image: Picture | F32) -> F32:
+        """Return the model's scores as real values, float32 [1, classes].
+
+        `image`: a picture, or the float32 tensor [1, C, H, W] that it was made into already.
+        """
+        spec = self.backend.spec
+        if isinstance(image, Picture):
+            self._preprocessor.run(image.pixels, image.color, self.backend.input_view())
+        else:
+            turned = image if self._preprocessor.layout == "NCHW" else image.transpose(0, 2, 3, 1)
+            self.backend.input_view()[...] = spec.input.quantize(turned)
+        start_ns = time.monotonic_ns()
+        raw = self.backend.run()
+        self.inference_ns.append(time.monotonic_ns() - start_ns)
+        scores = spec.output.dequantize(raw)[None].copy()
+        if not np.isfinite(scores).all():
+            raise EvaluationError(
+                f"{spec.path}: the scores of {getattr(image, 'name', 'a tensor')} are not finite; "
+                "check the model and its preprocessing"
+            )
+        return scores
+
+    def compare(self, reference: F32, scores: F32) -> None:
+        self.agrees.append(agreement(reference, scores))
+        signal, noise = centred_energies(reference, scores)
+        self.signal += signal
+        self.noise += noise
+
+    def evaluation(self, broken: int) -> Evaluation:
+        return Evaluation(
+            runtime=self.backend.spec.runtime,
+            images=len(self.inference_ns),
+            broken=broken,
+            inference_ms=statistics.median(self.inference_ns) / 1e6,
+            top1=_share_below(self.ranks, 1),
+            top5=_share_below(self.ranks, TOP),
+            agreement=statistics.fmean(self.agrees) if self.agrees else None,
+            sqnr_db=decibels(self.signal, self.noise) if self.agrees else None,
+        )
+
+
+def evaluate(
+    backends: Mapping[str, Backend],
+    images: ImageSet | LabelledSet | Iterable[F32],
+    preprocess: PreprocessSpec,
+    *,
+    reference: str | None = None,
+    watch: Callable[[Iterator[Item]], Iterable[Item]] = iter,
+) -> dict[str, Evaluation]:
+    """Run every model on every picture, decoded once, and return an `Evaluation` of each by name.
+
+    Args: backends: opened models by name, which stay open (int8 ONNX on x86 is only what a board
+        computes if opened with exact kernels); images: with or without classes, or preprocessed
+        tensors float32 [1, C, H, W]; preprocess: what all of them expect; reference: which one
+        is the float model, compared with itself too; watch: passes the images through and may
+        show how far they are.
+    Raises: EvaluationError: the classes differ in number, or a score is not finite; DatasetError:
+        not one picture can be read.
+    """
+    _check_classes(backends, images, reference)
+    models = {name: _Model(backend, preprocess) for name, backend in backends.items()}
+    for image, true_class in watch(_with_class(images)):
+        scores = {name: model.scores(image) for name, model in models.items()}
+        for name, model in models.items():
+            if true_class is not None:
+                model.ranks.append(int(ranks(scores[name], np.array([true_class]))[0]))
+            if reference is not None:
+                model.compare(scores[reference], scores[name])
+    pictures = images.images if isinstance(images, LabelledSet) else images
+    broken = len(pictures.broken) if isinstance(pictures, ImageSet) else 0
+    return {name: model.evaluation(broken) for name, model in models.items()}
+
+
+def _with_class(
+    images: ImageSet | LabelledSet | Iterable[F32],
+) -> Iterator[Item]:
+    if isinstance(images, LabelledSet):
+        yield from images
+    else:
+        for image in images:
+            yield image, None
+
+
+def _check_classes(backends: Mapping[str, Backend], images: object, reference: str | None) -> None:
+    highest = max(images.classes.values()) if isinstance(images, LabelledSet) else 0
+    for backend in backends.values():
+        spec = backend.spec
+        if highest >= spec.classes:
+            raise EvaluationError(
+                f"{spec.path} has {spec.classes} classes, but the images go up to class {highest}; "
+                "give the images and labels that the model was trained for"
+            )
+        if reference is not None and spec.classes != backends[reference].spec.classes:
+            raise EvaluationError(
+                f"{spec.path} has {spec.classes} classes, but the float model "
+                f"{backends[reference].spec.path} has {backends[reference].spec.classes}; give the "
+                "model that it was converted from"
+            )
+
+
+def _share_below(ranks_: list[int], limit: int) -> float | None:
+    return sum(rank < limit for rank in ranks_) / len(ranks_) if ranks_ else None
