@@ -21,10 +21,40 @@ DEFAULT_SAMPLES = 128
 
 
 @dataclass(frozen=True, slots=True)
+class PreprocessFlags:
+    """The flags that describe the picture, None where not given; `resize` 0 means none."""
+
+    preset: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    resize: int | None = None
+    color: Literal["rgb", "bgr", "gray"] | None = None
+
+    def apply(self, base: PreprocessSpec) -> PreprocessSpec:
+        """Return the preset, or else `base`, changed by every flag that was given.
+
+        Raises: PreprocessError: the flags do not go together.
+        """
+        spec = PRESETS[self.preset] if self.preset else base
+        if self.color is not None:
+            gray = self.color == "gray"
+            # The presets' three means say nothing about gray.
+            mean, std = ((sum(v) / len(v),) if gray else v for v in (spec.mean, spec.std))
+            spec = replace(spec, color=self.color, mean=mean, std=std)
+        if self.mean is not None:
+            spec = replace(spec, mean=self.mean)
+        if self.std is not None:
+            spec = replace(spec, std=self.std)
+        if self.resize is not None:
+            spec = replace(spec, resize=self.resize or None)
+        return spec
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One conversion. Paths and folders are as the user wrote them.
 
-    `preprocess` and `labels` are None where the model's own card, or else the default, decides.
+    `labels` is None where the model's own card decides.
     `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any.
     """
 
@@ -37,7 +67,7 @@ class Request:
     max_drop: float | None = None
     formats: tuple[Format, ...] = FORMATS
     target: str = "any"
-    preprocess: PreprocessSpec | None = None
+    picture: PreprocessFlags = PreprocessFlags()
     labels: Path | None = None
 
     @property
@@ -47,38 +77,6 @@ class Request:
     def path(self, kind: str) -> Path:
         """Return where the output `kind` ("onnx", "tflite", "json", "html") goes."""
         return self.out / f"{self.name}.int8.{kind}"
-
-
-@dataclass(frozen=True, slots=True)
-class PreprocessFlags:
-    """The flags that describe the picture, None where not given."""
-
-    preset: str | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    resize: int | None = None
-    no_resize: bool = False
-    color: Literal["rgb", "bgr", "gray"] | None = None
-
-    def apply(self, base: PreprocessSpec) -> PreprocessSpec:
-        """Return the preset (or `base`) with every flag that was given. Raises: PreprocessError."""
-        spec = PRESETS[self.preset] if self.preset else base
-        if self.color is not None:
-            gray = self.color == "gray"
-            # The presets' three means say nothing about gray.
-            mean, std = ((sum(v) / len(v),) if gray else v for v in (spec.mean, spec.std))
-            spec = replace(spec, color=self.color, mean=mean, std=std)
-        if self.mean is not None:
-            spec = replace(spec, mean=self.mean)
-        if self.std is not None:
-            spec = replace(spec, std=self.std)
-        if self.no_resize or self.resize is not None:
-            spec = replace(spec, resize=self.resize)
-        return spec
-
-    @property
-    def given(self) -> bool:
-        return self != PreprocessFlags()
 
 
 def card_of(model: onnx.ModelProto) -> ModelCard | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -24,13 +25,15 @@ class TensorCheck:
     """One value: how far each artifact is from float, and the two from each other.
 
     `sqnr_db`: by format, over all images; `steps`: the largest difference between the two
-    artifacts' integers, None where only one was made or keeps the value.
+    artifacts' integers, and `equal` the share of them that do not differ, both None where only
+    one artifact was made or keeps the value.
     """
 
     name: str
     kind: str
     sqnr_db: Mapping[str, float]
     steps: int | None
+    equal: float | None
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class _Sums:
     signal: float = 0.0
     noise: dict[str, float] = field(default_factory=dict)
     steps: int | None = None
+    equal: int = 0
+    compared: int = 0
 
 
 class _Runner(Protocol):
@@ -93,9 +98,12 @@ class _TfliteTensors:
     """The TFLite artifact in LiteRT, keeping every tensor."""
 
     def __init__(self, model: bytes, quantized: QuantizedGraph) -> None:
-        self._interpreter: Any = Interpreter(
-            model_content=model, experimental_preserve_all_tensors=True, num_threads=2
-        )
+        with warnings.catch_warnings():
+            # It warns that keeping every tensor costs memory, which is what is wanted here.
+            warnings.simplefilter("ignore", UserWarning)
+            self._interpreter: Any = Interpreter(
+                model_content=model, experimental_preserve_all_tensors=True, num_threads=2
+            )
         self._interpreter.allocate_tensors()
         self.placed: Mapping[str, Placed] = place(quantized.graph)
         self.indices = {
@@ -146,6 +154,7 @@ def check_tensors(
             node.kind,
             {name: _db(total.signal, noise) for name, noise in total.noise.items()},
             total.steps,
+            total.equal / total.compared if total.compared else None,
         )
         for node in graph.nodes
         for total in (sums[node.output],)
@@ -169,7 +178,10 @@ def _add(
         )
     if len(held) == 2:
         first, second = held.values()
-        total.steps = max(total.steps or 0, int(np.abs(first - second).max()))
+        apart = np.abs(first - second)
+        total.steps = max(total.steps or 0, int(apart.max()))
+        total.equal += int(np.count_nonzero(apart == 0))
+        total.compared += apart.size
 
 
 def _db(signal: float, noise: float) -> float:

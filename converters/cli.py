@@ -1,0 +1,177 @@
+"""edge-convert: a float ONNX classifier in, int8 ONNX and int8 TFLite out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from calibration.progress import bar
+from converters.request import (
+    DEFAULT_SAMPLES,
+    FORMATS,
+    TARGETS,
+    Format,
+    PreprocessFlags,
+    Request,
+)
+from edge.command import new_parser, run_command
+from edge.errors import EdgeError, MissingExtraError
+from edge.preprocess import COLORS, PRESETS
+
+NAME = "edge-convert"
+OBSERVERS = ("mse", "minmax", "percentile")
+EXAMPLES = """\
+  edge-convert --int8 model.onnx
+  edge-convert --int8 model.onnx --calibration photos/ --labels labels.txt --preprocess imagenet
+  edge-convert --int8 model.onnx --calibration photos/ --evaluate labelled/ --max-drop 0.5 -o out/
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    p = new_parser(
+        NAME,
+        "Convert a float32 ONNX image classifier to int8 ONNX and int8 TFLite, with one "
+        "calibration, and show how close both are to it.",
+        EXAMPLES,
+    )
+    p.add_argument("model", type=Path, help="float32 ONNX file, opset 11 or newer")
+    p.add_argument("--int8", action="store_true", help="quantize to int8 (the only kind so far)")
+    p.add_argument("-o", "--out", type=Path, metavar="DIR", help="default: beside the model")
+    p.add_argument(
+        "--formats", type=_formats, default=FORMATS, metavar="LIST", help="default: onnx,tflite"
+    )
+    p.add_argument(
+        "--target",
+        choices=tuple(TARGETS),
+        default="any",
+        help="what ONNX Runtime will run on: any (uint8 activations, the default) or arm (int8)",
+    )
+    p.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    p.add_argument("--json", action="store_true", help="print the result as JSON")
+    data = p.add_argument_group("pictures")
+    data.add_argument(
+        "--calibration",
+        metavar="SET",
+        help="folder, glob or .npz that shows what the camera will; without it: synthetic images",
+    )
+    data.add_argument(
+        "--samples",
+        type=int,
+        default=DEFAULT_SAMPLES,
+        metavar="N",
+        help=f"how many of them to calibrate on (default {DEFAULT_SAMPLES})",
+    )
+    data.add_argument(
+        "--observer", choices=OBSERVERS, default="mse", help="how ranges are chosen (default mse)"
+    )
+    data.add_argument(
+        "--evaluate",
+        metavar="DIR",
+        help="labelled pictures: labels.csv (file,class) or a folder for each class",
+    )
+    data.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="PP",
+        help="with --evaluate: exit 3, writing nothing, when top-1 drops by more points",
+    )
+    picture = p.add_argument_group("preprocessing (default: the model's card, else imagenet)")
+    picture.add_argument("--preprocess", choices=tuple(PRESETS))
+    picture.add_argument("--mean", type=_numbers, metavar="M[,M,M]", help="of pixels in 0..1")
+    picture.add_argument("--std", type=_numbers, metavar="S[,S,S]", help="of pixels in 0..1")
+    picture.add_argument(
+        "--resize",
+        type=_resize,
+        metavar="N|none",
+        help="short side before the centre is cropped to the input's size",
+    )
+    picture.add_argument("--color", choices=COLORS, help="channel order the model was trained on")
+    return p
+
+
+def _formats(text: str) -> tuple[Format, ...]:
+    chosen = tuple(f for f in FORMATS if f in text.split(","))
+    if not chosen or set(text.split(",")) - set(FORMATS):
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: onnx, tflite or onnx,tflite")
+    return chosen
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: numbers, as 0.5,0.5,0.5") from None
+
+
+def _resize(text: str) -> int:
+    """Return the side in pixels, 0 for none."""
+    if text == "none":
+        return 0
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a number of pixels, or none")
+    return int(text)
+
+
+class UsageError(EdgeError):
+    """Arguments that do not go together."""
+
+
+def request_of(args: argparse.Namespace) -> Request:
+    """Return what the arguments ask for. Raises: UsageError: they do not go together."""
+    if args.max_drop is not None and args.evaluate is None:
+        raise UsageError("--max-drop needs --evaluate DIR: there is no top-1 without labels")
+    if args.max_drop is not None and not (math.isfinite(args.max_drop) and args.max_drop >= 0):
+        raise UsageError(f"--max-drop {args.max_drop}; allowed: percentage points from 0")
+    if args.samples < 1:
+        raise UsageError(f"--samples {args.samples}; at least 1 is needed")
+    return Request(
+        model=args.model,
+        out=args.out or args.model.parent,
+        calibration=args.calibration,
+        samples=args.samples,
+        observer=args.observer,
+        evaluate=args.evaluate,
+        max_drop=args.max_drop,
+        formats=args.formats,
+        target=args.target,
+        labels=args.labels,
+        picture=PreprocessFlags(
+            preset=args.preprocess,
+            mean=args.mean,
+            std=args.std,
+            resize=args.resize,
+            color=args.color,
+        ),
+    )
+
+
+def run(argv: Sequence[str]) -> int:
+    args = parser().parse_args(argv)
+    request = request_of(args)
+    try:
+        # Everything that reads or writes models is behind this import, and `--help` is not.
+        from converters import outputs, pipeline
+    except ModuleNotFoundError as cause:
+        raise MissingExtraError(cause.name or "onnx", "convert") from cause
+    conversion = pipeline.convert(request, bar)
+    for note in conversion.source.notes:
+        print(f"{NAME}: note: {note}", file=sys.stderr)
+    conversion.check_gate()
+    paths = outputs.save(conversion)
+    if args.json:
+        print(json.dumps(outputs.to_json(conversion, paths), indent=2, ensure_ascii=False))
+    else:
+        print(outputs.to_text(conversion, paths))
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_command(NAME, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What a conversion leaves: the artifacts, the figures as JSON, the report, the summary."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from converters.numbers import decibels, percent, size
+from converters.pipeline import Conversion
+from converters.report import TITLES, render
+from converters.verify import FLOAT, Verification
+from edge.files import replacing
+
+
+def save(conversion: Conversion) -> tuple[Path, ...]:
+    """Write all files, or, where one cannot be written, none; return their paths.
+
+    Raises: OSError: a folder cannot be written or is full; what was there before still is.
+    """
+    request = conversion.request
+    files = {request.path(kind): data for kind, data in conversion.artifacts.items()}
+    figures = json.dumps(to_json(conversion, files), indent=1, ensure_ascii=False)
+    files[request.path("json")] = figures.encode()
+    files[request.path("html")] = render(conversion).encode()
+    request.out.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        for path, data in files.items():
+            stack.enter_context(replacing(path)).write_bytes(data)
+    return tuple(files)
+
+
+def to_json(conversion: Conversion, paths: Sequence[Path] | Mapping[Path, bytes]) -> dict[str, Any]:
+    """Return the card and the figures; numbers that are not finite become null."""
+    verification = conversion.verification
+    return {
+        "card": json.loads(conversion.card.to_json()),
+        "files": [path.name for path in paths],
+        "notes": list(conversion.source.notes),
+        "passes": [asdict(report) for report in conversion.source.passes],
+        "pads": list(conversion.pads),
+        "ranges": conversion.calibrated.ranges.to_json(),
+        "skipped_images": list(conversion.calibrated.broken),
+        "verification": finite(
+            {
+                "pictures": verification.pictures,
+                "scores": {kind: asdict(score) for kind, score in verification.scores.items()},
+                "size_bytes": dict(verification.size_bytes),
+                "default_kernels": verification.default_kernels
+                and asdict(verification.default_kernels),
+                "tensors": [asdict(check) for check in verification.tensors],
+            }
+        ),
+    }
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    """Return a JSON value with infinities and NaN, which JSON has no word for, as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list) else value
+
+
+def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
+    """Return the summary for a terminal."""
+    verification = conversion.verification
+    rows: list[tuple[str, ...]] = [("", "top-1", "agrees", "SQNR", "size", "ms")]
+    rows += [(TITLES[kind], *cells(verification, kind)) for kind in verification.scores]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        row[0].ljust(widths[0])
+        + "".join(f"  {c.rjust(w)}" for c, w in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    ]
+    ranges = conversion.calibrated.ranges
+    kind = "synthetic images" if ranges.synthetic else "images"
+    name = conversion.source.card.name
+    head = [f"{name}: calibrated on {ranges.samples} {kind}, compared on {verification.pictures}"]
+    if ranges.synthetic:
+        head.append("no pictures were given: --calibration DIR with your camera's is better")
+    skipped = len(conversion.calibrated.broken) + verification.scores[FLOAT].broken
+    if skipped:
+        head.append(f"{skipped} broken images were passed over")
+    return "\n".join([*head, "", *lines, "", *(f"wrote {path}" for path in paths)])
+
+
+def cells(verification: Verification, kind: str) -> tuple[str, ...]:
+    """Return a model's columns: top-1, agreement, SQNR, size, milliseconds."""
+    score = verification.scores[kind]
+    compared = kind != FLOAT
+    return (
+        percent(score.top1),
+        percent(score.agreement) if compared else "",
+        decibels(score.sqnr_db) if compared else "",
+        size(verification.size_bytes[kind]),
+        f"{score.inference_ms:.2f}",
+    )

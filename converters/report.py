@@ -1,0 +1,213 @@
+"""The conversion report: one HTML file that shows what int8 costs, and where."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from converters.numbers import decibels, percent, size
+from converters.operators import Conv, Gemm, multiply_adds
+from converters.pipeline import Conversion
+from converters.sqnr_plot import sqnr_plot
+from converters.tensor_check import TensorCheck
+from converters.verify import FLOAT
+from edge.page import (
+    Block,
+    Facts,
+    Figure,
+    Figures,
+    Note,
+    Section,
+    Table,
+    Tile,
+    Tiles,
+    render_page,
+)
+
+TITLES = {FLOAT: "float32", "onnx": "int8 ONNX", "tflite": "int8 TFLite"}
+WORST = 10
+HEAVIEST = 10
+
+
+def render(conversion: Conversion) -> str:
+    """Return the report as a self-contained document."""
+    ranges = conversion.calibrated.ranges
+    kind = "synthetic images" if ranges.synthetic else "images"
+    sections = [
+        Section("", [_headline(conversion), *_cautions(conversion)]),
+        Section("Against the float model", [_scores(conversion)]),
+        Section("Where the error comes from", _tensors(conversion)),
+        Section("What was written", [_structure(conversion), *_layers(conversion)]),
+        Section("The card", [_card(conversion)]),
+    ]
+    return render_page(
+        f"{conversion.source.card.name} in int8",
+        sections,
+        subtitle=f"Calibrated on {ranges.samples} {kind}, compared on "
+        f"{conversion.verification.pictures}",
+    )
+
+
+def _headline(conversion: Conversion) -> Tiles:
+    verification = conversion.verification
+    tiles = []
+    for kind in conversion.artifacts:
+        score = verification.scores[kind]
+        drop = verification.drop_pp(kind)
+        if score.top1 is not None and drop is not None:
+            note = f"{-drop:+.2f} points against float" if drop else "as float"
+            tiles.append(Tile(f"top-1, {TITLES[kind]}", percent(score.top1), note=note))
+        else:
+            note = "same first class as float"
+            tiles.append(Tile(f"agrees, {TITLES[kind]}", percent(score.agreement), note=note))
+        tiles.append(Tile(f"SQNR, {TITLES[kind]}", decibels(score.sqnr_db), note="of the outputs"))
+    output = verification.tensors[-1]
+    if output.steps is not None:
+        note = f"largest difference {output.steps} steps"
+        tiles.append(Tile("ONNX and TFLite equal", percent(output.equal), note=note))
+    return Tiles(tuple(tiles))
+
+
+def _cautions(conversion: Conversion) -> list[Block]:
+    notes = list(conversion.source.notes)
+    if conversion.calibrated.ranges.synthetic:
+        notes.append(
+            "No pictures were given, so ranges come from synthetic ones. Pictures of your own "
+            "camera (--calibration) are better."
+        )
+    if conversion.calibrated.broken:
+        names = ", ".join(conversion.calibrated.broken[:5])
+        notes.append(f"{len(conversion.calibrated.broken)} broken images passed over: {names}")
+    default = conversion.verification.default_kernels
+    exact = conversion.verification.scores.get("onnx")
+    if default is not None and exact is not None and default.sqnr_db is not None:
+        loss = (exact.sqnr_db or 0.0) - default.sqnr_db
+        if loss > 1:
+            notes.append(
+                f"On this PC, ONNX Runtime's default kernels lose {loss:.1f} dB by saturating "
+                "16-bit sums. An Arm board does not; figures here are from exact kernels "
+                "(session.x64quantprecision=1)."
+            )
+    return [Note(note, warning=True) for note in notes]
+
+
+def _scores(conversion: Conversion) -> Table:
+    verification = conversion.verification
+    scores = {TITLES[kind]: (kind, score) for kind, score in verification.scores.items()}
+    if verification.default_kernels is not None:
+        scores["int8 ONNX, this PC's default kernels"] = ("onnx", verification.default_kernels)
+    rows = tuple(
+        (
+            title,
+            percent(score.top1),
+            percent(score.top5),
+            percent(score.agreement),
+            decibels(score.sqnr_db),
+            size(verification.size_bytes[kind]),
+            f"{score.inference_ms:.2f}",
+        )
+        for title, (kind, score) in scores.items()
+    )
+    head = ("model", "top-1", "top-5", "agrees", "SQNR", "size", "ms, 1 thread, here")
+    return Table(head, rows, minor=frozenset((2, 5)))
+
+
+def _tensors(conversion: Conversion) -> list[Block]:
+    checks = conversion.verification.tensors
+    lines = {
+        TITLES[kind]: [_plotted(check.sqnr_db.get(kind)) for check in checks]
+        for kind in conversion.artifacts
+    }
+    worst = sorted(checks, key=lambda check: min(check.sqnr_db.values(), default=math.inf))[:WORST]
+    kinds = tuple(conversion.artifacts)
+    return [
+        Figures(
+            (
+                Figure(
+                    sqnr_plot([check.name for check in checks], lines),
+                    "Signal over quantization noise, tensor by tensor (dB)",
+                    "Each tensor of the artifacts against the float model's. Noise adds up on the "
+                    "way; a sudden fall is a layer that int8 does not suit.",
+                ),
+            )
+        ),
+        Table(
+            ("worst tensors", "operator", *(TITLES[kind] for kind in kinds), "steps apart"),
+            tuple(_tensor_row(check, kinds) for check in worst),
+            minor=frozenset((1,)),
+        ),
+    ]
+
+
+def _plotted(sqnr_db: float | None) -> float | None:
+    return sqnr_db if sqnr_db is not None and math.isfinite(sqnr_db) else None
+
+
+def _tensor_row(check: TensorCheck, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    steps = "-" if check.steps is None else str(check.steps)
+    ratios = (decibels(check.sqnr_db.get(kind)) for kind in kinds)
+    return (check.name, check.kind, *ratios, steps)
+
+
+def _structure(conversion: Conversion) -> Facts:
+    graph = conversion.quantized.graph
+    kinds = Counter(node.kind for node in graph.nodes)
+    items = [
+        ("operators", ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())),
+        ("in int8", f"all {len(graph.nodes)}"),
+        ("padding operators", ", ".join(conversion.pads) or "none: SAME and VALID say it all"),
+        ("transposes in TFLite", "none"),
+    ]
+    for report in conversion.source.passes:
+        name = report.name.replace("_", " ")
+        if report.changed or report.left:
+            text = f"{len(report.changed)} changed"
+            items.append((name, text + "".join(f"; left {reason}" for reason in report.left)))
+    return Facts(tuple(items))
+
+
+def _layers(conversion: Conversion) -> list[Block]:
+    graph = conversion.quantized.graph
+    layers = []
+    for node in graph.nodes:
+        if isinstance(node.operator, Conv | Gemm):
+            weights = conversion.quantized.weights[node.name]
+            adds = multiply_adds(node.operator, graph.shapes[node.output])
+            layers.append((weights.weight.nbytes + weights.bias.nbytes, adds, node))
+    layers.sort(key=lambda layer: -layer[0])
+    all_bytes = sum(layer[0] for layer in layers)
+    all_adds = sum(layer[1] for layer in layers)
+    rows = tuple(
+        (
+            node.output,
+            "x".join(map(str, graph.shapes[node.output][1:])),
+            size(size_bytes),
+            percent(size_bytes / all_bytes),
+            f"{adds / 1e6:.2f}",
+        )
+        for size_bytes, adds, node in layers[:HEAVIEST]
+    )
+    total = ("all layers", "", size(all_bytes), "", f"{all_adds / 1e6:.2f}")
+    head = ("largest layers", "output", "constants", "share", "multiply-adds, M")
+    return [Table(head, (*rows, total), minor=frozenset((1,)))] if layers else []
+
+
+def _card(conversion: Conversion) -> Facts:
+    card = conversion.card
+    spec = card.preprocess
+    resize = f"short side to {spec.resize}, then " if spec.resize else ""
+    labels = f"{len(card.labels)}: {', '.join(card.labels[:5])}, ..." if card.labels else "none"
+    return Facts(
+        (
+            ("preprocessing", f"{resize}centre crop, {spec.interpolation}, {spec.color}"),
+            ("mean, std", f"{_vector(spec.mean)}, {_vector(spec.std)} of pixels in 0..1"),
+            ("labels", labels),
+            ("ranges", conversion.calibrated.ranges.observer),
+            ("float model, SHA-256", card.source_sha256),
+            ("written by", ", ".join(f"{k} {v}" for k, v in card.versions.items())),
+        )
+    )
+
+
+def _vector(values: tuple[float, ...]) -> str:
+    return "(" + ", ".join(f"{value:g}" for value in values) + ")"

@@ -1,0 +1,106 @@
+"""Both artifacts against the float model and against each other, on pictures."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from calibration.dataset import tensors
+from calibration.evaluate import Evaluation, evaluate
+from calibration.images import ImageSet, Tensors
+from calibration.labelled import LabelledSet
+from calibration.progress import Progress
+from converters.quantize.quantized import QuantizedGraph
+from converters.tensor_check import TensorCheck, check_tensors
+from edge.backends import open_model
+from edge.backends.base import Backend
+from edge.card import ModelCard
+from edge.tensors import F32, TensorSpec
+
+FLOAT = "float"
+DEFAULT_KERNELS = "onnx, default kernels"
+X86 = ("x86_64", "AMD64")
+# Every tensor is looked at on these few pictures; the outputs on all.
+TENSOR_IMAGES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What the models make of the pictures, and how far every tensor is from float.
+
+    `scores` is by "float", "onnx" and "tflite"; the ONNX artifact is run with exact kernels, as
+    an Arm board computes it. On x86 `default_kernels` is the same file as ONNX Runtime runs it
+    there by default. `pictures` says what was looked at; `size_bytes` is by the names of `scores`.
+    """
+
+    pictures: str
+    scores: Mapping[str, Evaluation]
+    size_bytes: Mapping[str, int]
+    default_kernels: Evaluation | None
+    tensors: tuple[TensorCheck, ...]
+
+    def drop_pp(self, kind: str) -> float | None:
+        """Return by how many percentage points of top-1 an artifact is below float."""
+        reference, top1 = self.scores[FLOAT].top1, self.scores[kind].top1
+        return None if reference is None or top1 is None else 100 * (reference - top1)
+
+
+def verify(
+    card: ModelCard,
+    models: Mapping[str, Path],
+    quantized: QuantizedGraph,
+    images: ImageSet | LabelledSet | Tensors,
+    pictures: str,
+    progress: Progress,
+) -> Verification:
+    """Run the float model and the artifacts over `images`.
+
+    Args: models: files by "float", "onnx" and "tflite"; pictures: what `images` are, in words.
+    Raises: EdgeError: a model cannot be run, or there is no picture to run it on.
+    """
+    graph = quantized.graph
+    tensor = TensorSpec(graph.input, graph.input_shape, "float32")
+    with ExitStack() as stack:
+        backends: dict[str, Backend] = {}
+        for kind, path in models.items():
+            backends[kind] = _open(path, stack, exact_kernels=True)
+        if "onnx" in models and platform.machine() in X86:
+            backends[DEFAULT_KERNELS] = _open(models["onnx"], stack, exact_kernels=False)
+        everything = dict(
+            evaluate(
+                backends,
+                tensors(images, card.preprocess, tensor) if isinstance(images, Tensors) else images,
+                card.preprocess,
+                reference=FLOAT,
+                watch=partial(progress, total=len(images), what="comparing"),
+            )
+        )
+    default_kernels = everything.pop(DEFAULT_KERNELS, None)
+    artifacts = {kind: path.read_bytes() for kind, path in models.items() if kind != FLOAT}
+    few = islice(_inputs(images, card, tensor), TENSOR_IMAGES)
+    return Verification(
+        f"{everything[FLOAT].images} {pictures}",
+        everything,
+        {kind: path.stat().st_size for kind, path in models.items()},
+        default_kernels,
+        check_tensors(quantized, artifacts, few),
+    )
+
+
+def _open(path: Path, stack: ExitStack, *, exact_kernels: bool) -> Backend:
+    # One thread: the pools of several runtimes would wait on each other's cores.
+    backend = open_model(path, threads=1, exact_kernels=exact_kernels)
+    stack.callback(backend.close)
+    return backend
+
+
+def _inputs(
+    images: ImageSet | LabelledSet | Tensors, card: ModelCard, tensor: TensorSpec
+) -> Iterable[F32]:
+    source = images.images if isinstance(images, LabelledSet) else images
+    return tensors(source, card.preprocess, tensor)
