@@ -2,7 +2,7 @@
 
 Outer: cookie, length, zlib stream. Inner: cookie, payload length, normalizing offset (0), digits
 (int32 each), lowest and highest value (int64), conversion ratio (double), all big-endian; then the
-counts as ZigZag LEB128, where -n stands for a run of n empty buckets and a lone one is 0.
+counts as ZigZag LEB128, where -n stands for a run of n empty buckets.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_GROUPS = 6
 
 
 def encode(histogram: Histogram) -> bytes:
-    """Return the histogram as HdrHistogram's `encodeIntoCompressedByteBuffer` writes it.
+    """Return the histogram in the compressed encoding, up to its last filled bucket.
 
     Raises: HistogramError: a bucket holds more than 2**40 values.
     """
@@ -100,7 +100,7 @@ def _encode_counts(index: I64, counts: I64) -> bytes:
         raise HistogramError(f"a bucket of {counts.max()} values; allowed: {MAX_COUNT}")
     gaps = np.diff(index, prepend=-1) - 1
     words = np.empty((index.size, 2), np.int64)
-    words[:, 0] = np.where(gaps > 1, -gaps, 0)
+    words[:, 0] = -gaps
     words[:, 1] = counts
     wanted = np.ones_like(words, bool)
     wanted[:, 0] = gaps > 0

@@ -160,7 +160,12 @@ class LogWriter:
         self._size = 0
         header = asdict(self._header)
         line = _line({"kind": "run", "format": FORMAT, "part": self._part + 1} | header)
-        self._write(line)
+        try:
+            self._write(line)
+        except OSError:
+            self._release()
+            self.path.unlink()
+            raise
         self._run_line_size = len(line)
         self._part += 1
 
@@ -174,8 +179,6 @@ class LogWriter:
         except OSError:
             self._file.truncate(self._size)
             self._file.seek(self._size)
-            if not self._size:
-                self._release()
             raise
         self._size += len(data)
 

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import errno
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hdrh.histogram import HdrHistogram
+
+from edge.latency.log import LogError, LogWriter
+from edge.latency.read import read_log
+from edge.latency.recorder import STAGES, STAMPS, Interval
+from edge.latency.summary import summarize
+from tests.edge.latency.logs import HEADER, intervals, write_log
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_log_is_a_run_its_intervals_and_a_summary(tmp_path: Path) -> None:
+    log = lines(write_log(tmp_path / "run.jsonl", (40, 30)))
+    assert [line["kind"] for line in log] == ["run", "interval", "interval", "summary"]
+    assert log[0]["card"] == "digits"
+    assert log[0]["board"] == {"model": "Raspberry Pi 5"}
+    assert (log[1]["captured"], log[1]["processed"], log[1]["skipped"]) == (41, 40, 1)
+    assert log[1]["health"] == {"temperature_c": 51.5, "throttled": []}
+    assert (log[3]["processed"], log[3]["reason"]) == (70, "duration reached")
+
+
+def test_other_tools_read_the_histograms(tmp_path: Path) -> None:
+    (interval,), _ = intervals((200,))
+    log = lines(write_log(tmp_path / "run.jsonl", (200,)))
+    for stage in STAGES:
+        written = log[1]["stages"][stage]
+        oracle = HdrHistogram.decode(written["histogram"])
+        assert oracle.get_total_count() == written["count"] == 200
+        assert oracle.values_are_equivalent(oracle.get_max_value(), written["max"])
+        assert written["min"] == interval.histograms[stage].min_ns
+        for name, percent in (("p50", 50), ("p90", 90), ("p99", 99), ("p99.9", 99.9)):
+            assert written[name] == interval.histograms[stage].percentile(percent)
+
+
+def test_an_interval_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[int] = []
+
+    class Counting(io.FileIO):
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            writes.append(len(data))
+            return super().write(data)
+
+    monkeypatch.setattr("edge.latency.log.io.FileIO", Counting)
+    write_log(tmp_path / "run.jsonl", (3, 4, 5), trace=True)
+    assert len(writes) == 1 + 3 + 1
+    assert sum(writes) == (tmp_path / "run.jsonl").stat().st_size
+
+
+def test_traces_hold_every_frame(tmp_path: Path) -> None:
+    (interval,), _ = intervals((2300,), trace=True)
+    log = lines(write_log(tmp_path / "run.jsonl", (2300,), trace=True))
+    traces = [line for line in log if line["kind"] == "trace"]
+    assert [len(trace["rows"]) for trace in traces] == [1000, 1000, 300]
+    assert traces[0]["columns"] == [f"{stamp}_ns" for stamp in STAMPS]
+    assert [row for trace in traces for row in trace["rows"]] == interval.trace.tolist()
+
+
+def write_parts(path: Path, counts: tuple[int, ...], keep: int) -> tuple[list[Interval], Interval]:
+    taken, run = intervals(counts)
+    with LogWriter(path, HEADER, max_bytes=12_000, keep=keep) as writer:
+        for interval in taken:
+            writer.interval(interval, {})
+        writer.close(run, "done")
+    return taken, run
+
+
+def test_a_rotated_log_reads_part_by_part_and_whole(tmp_path: Path) -> None:
+    _, run = write_parts(tmp_path / "run.jsonl", (40,) * 12, keep=20)
+    logs = [read_log(path) for path in sorted(tmp_path.iterdir())]
+    assert len(logs) > 3
+    assert all(log.run == HEADER and not log.problems for log in logs)
+    assert all(log.intervals or log.reason == "done" for log in logs)
+    assert all(path.stat().st_size <= 12_000 for path in tmp_path.iterdir())
+    summary = summarize(logs)
+    assert (summary.processed, summary.captured) == (run.processed, run.captured)
+    assert summary.runs[0].missing_parts == 0
+    starts = [interval.start_ns for interval in summary.intervals]
+    assert starts == sorted(starts)
+    for stage in STAGES:
+        assert (summary.histograms[stage].counts == run.histograms[stage].counts).all()
+
+
+def test_a_rotated_log_keeps_so_many_parts_and_says_what_is_gone(tmp_path: Path) -> None:
+    write_parts(tmp_path / "run.jsonl", (40,) * 12, keep=2)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["run.jsonl", "run.jsonl.1", "run.jsonl.2"]
+    logs = [read_log(tmp_path / name) for name in names]
+    assert [log.part for log in logs] == sorted((log.part for log in logs), reverse=True)
+    assert summarize(logs).runs[0].missing_parts == logs[0].part - 3 > 0
+
+
+def test_a_line_longer_than_a_part_is_written_all_the_same(tmp_path: Path) -> None:
+    (interval,), run = intervals((40,))
+    with LogWriter(tmp_path / "run.jsonl", HEADER, max_bytes=10) as writer:
+        writer.interval(interval, {})
+        writer.close(run, "done")
+    assert read_log(tmp_path / "run.jsonl.1").intervals[0].processed == 40
+    assert read_log(tmp_path / "run.jsonl").reason == "done"
+
+
+def test_an_earlier_log_is_kept(tmp_path: Path) -> None:
+    path = write_log(tmp_path / "run.jsonl", (40,))
+    before = path.read_bytes()
+    write_log(path, (30,))
+    assert (tmp_path / "run.jsonl.1").read_bytes() == before
+    assert read_log(path).intervals[0].processed == 30
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk with `room` bytes left."""
+
+    room = 0
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        if not FullDisk.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = super().write(data[: FullDisk.room])
+        FullDisk.room -= written
+        return written
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> type[FullDisk]:
+    monkeypatch.setattr("edge.latency.log.io.FileIO", FullDisk)
+    return FullDisk
+
+
+def test_a_full_disk_costs_intervals_and_not_the_log(
+    tmp_path: Path, full_disk: type[FullDisk]
+) -> None:
+    path = tmp_path / "run.jsonl"
+    taken, run = intervals((40, 30, 20, 10))
+    full_disk.room = 10_000
+    with LogWriter(path, HEADER) as writer:
+        writer.interval(taken[0], {})
+        full_disk.room = 700  # part of a line
+        for interval in taken[1:3]:
+            with pytest.raises(LogError, match=r"run\.jsonl: .*No space left on device.*make room"):
+                writer.interval(interval, {})
+            full_disk.room = 700
+        assert [i.processed for i in read_log(path).intervals] == [40]
+        full_disk.room = 100_000
+        writer.interval(taken[3], {})
+        writer.close(run, "done")
+    log = read_log(path)
+    assert [(i.processed, i.lost) for i in log.intervals] == [(40, 0), (10, 2)]
+    assert not log.problems
+    assert log.reason == "done"
+
+
+def test_a_disk_that_is_full_while_rotating_loses_no_part(
+    tmp_path: Path, full_disk: type[FullDisk]
+) -> None:
+    path = tmp_path / "run.jsonl"
+    taken, run = intervals((40, 30, 20))
+    full_disk.room = 100_000
+    with LogWriter(path, HEADER, max_bytes=5_000) as writer:
+        writer.interval(taken[0], {})
+        full_disk.room = 10  # not even the run line of the next part
+        with pytest.raises(LogError, match="No space left"):
+            writer.interval(taken[1], {})
+        full_disk.room = 100_000
+        writer.interval(taken[2], {})
+        full_disk.room = 0
+        with pytest.raises(LogError, match="No space left"):
+            writer.close(run, "done")
+    assert not path.exists()
+    parts = [read_log(tmp_path / name) for name in ("run.jsonl.2", "run.jsonl.1")]
+    assert [[(i.processed, i.lost) for i in log.intervals] for log in parts] == [
+        [(40, 0)],
+        [(20, 1)],
+    ]
+    assert [log.part for log in parts] == [1, 2]
+
+
+def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match=r"missing/run\.jsonl: .*No such file.*name another file"):
+        LogWriter(tmp_path / "missing" / "run.jsonl", HEADER)
+    with pytest.raises(LogError, match="is not a file"):
+        LogWriter(tmp_path, HEADER)

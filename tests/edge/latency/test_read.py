@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge.latency import hdr
+from edge.latency.histogram import Histogram, Layout
+from edge.latency.log import LogError
+from edge.latency.read import MAX_LINE_BYTES, LatencyLog, read_log
+from edge.latency.recorder import STAGES
+from tests.edge.latency.logs import HEADER, intervals, write_log
+
+Lines = list[dict[str, Any]]
+# Hypothesis runs a test many times in one temporary folder: each run writes its file anew.
+REUSED_FOLDER = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "run.jsonl"
+    return write_log(path, (12, 0, 9), trace=True, warmup=2).read_bytes()
+
+
+def read_bytes(folder: Path, data: bytes) -> LatencyLog:
+    path = folder / "log.jsonl"
+    path.write_bytes(data)
+    return read_log(path)
+
+
+def edited(folder: Path, whole: bytes, edit: Callable[[Lines], object]) -> LatencyLog:
+    """Read the log after `edit` has changed its lines."""
+    lines = [json.loads(line) for line in whole.splitlines()]
+    edit(lines)
+    return read_bytes(folder, "".join(json.dumps(line) + "\n" for line in lines).encode())
+
+
+def test_what_was_written_is_read(tmp_path: Path, whole: bytes) -> None:
+    taken, run = intervals((12, 0, 9), warmup=2)
+    log = read_bytes(tmp_path, whole)
+    assert (log.run, log.part, log.reason, log.traced) == (HEADER, 1, "duration reached", 21)
+    assert log.problems == []
+    for read, interval in zip(log.intervals, taken, strict=True):
+        for name in ("start_ns", "end_ns", "captured", "processed", "skipped", "warmup"):
+            assert getattr(read, name) == getattr(interval, name)
+        for stage, histogram in interval.histograms.items():
+            stats = read.stages[stage]
+            assert (stats.count, stats.min_ns) == (histogram.count, histogram.min_ns)
+            assert (stats.p999_ns, stats.max_ns) == (histogram.percentile(99.9), histogram.max_ns)
+    for stage in STAGES:
+        assert (log.histograms[stage].counts == run.histograms[stage].counts).all()
+        assert log.histograms[stage].max_ns == run.histograms[stage].max_ns
+
+
+@REUSED_FOLDER
+@given(data=st.data())
+def test_a_log_cut_off_at_any_byte_reads(tmp_path: Path, whole: bytes, data: st.DataObject) -> None:
+    size = data.draw(st.integers(0, len(whole)))
+    cut = whole[:size]
+    if size < whole.index(b"\n"):
+        with pytest.raises(LogError, match="is not a latency log"):
+            read_bytes(tmp_path, cut)
+        return
+    log = read_bytes(tmp_path, cut)
+    # A line counts when its last brace is there; its newline may be missing.
+    complete = [line for line in (cut + b"\n").splitlines() if line.endswith(b"}")]
+    kinds = [json.loads(line)["kind"] for line in complete if _is_json(line)]
+    assert len(log.intervals) == kinds.count("interval")
+    assert (log.reason is not None) == ("summary" in kinds)
+    is_whole_lines = cut.endswith(b"\n") or len(kinds) == len(cut.splitlines())
+    assert len(log.problems) == (0 if is_whole_lines else 1)
+    assert all("is cut off" in problem for problem in log.problems)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+@REUSED_FOLDER
+@given(data=st.data())
+def test_a_damaged_log_reads_or_is_refused(
+    tmp_path: Path, whole: bytes, data: st.DataObject
+) -> None:
+    damaged = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        log = read_bytes(tmp_path, bytes(damaged))
+    except LogError:
+        return
+    assert len(log.intervals) <= 3
+    for stage in STAGES:
+        total = sum(interval.stages[stage].count for interval in log.intervals)
+        assert log.histograms[stage].count == total
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "it is empty"),
+        (b"\n", "not JSON"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "not JSON"),
+        (b"[1, 2]\n", "not a JSON object"),
+        (b'{"a": NaN}\n', "not JSON"),
+        (b'{"kind": "interval"}\n', "first line is not of kind 'run'"),
+        (b'{"kind": "run", "format": 2}\n', "format is 2, this version reads 1"),
+        (b'{"kind": "run", "format": "\\u001b[31m"}\n', "format is \ufffd"),
+        (b'{"kind": "run", "format": 1}\n', "a text is missing"),
+        (b"[" * 100_000 + b"\n", "not JSON"),
+        (b"1" * 10_000 + b"\n", "not JSON"),
+        (b"x" * (MAX_LINE_BYTES + 2), "longer than"),
+    ],
+)
+def test_another_file_gets_one_clear_error(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(LogError, match=message) as caught:
+        read_bytes(tmp_path, content)
+    assert str(caught.value).startswith(str(tmp_path))
+    assert "edge-live --log" in str(caught.value)
+
+
+def _set(*keys: int | str, value: object) -> Callable[[Lines], None]:
+    def edit(lines: Lines) -> None:
+        place: Any = lines
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+
+    return edit
+
+
+FOREIGN = base64.b64encode(hdr.encode(Histogram(Layout(1, 1000, 2)))).decode()
+INTERVAL, TRACE = 1, 2
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (_set(INTERVAL, "captured", value=-1), "'captured' is not a whole number"),
+        (_set(INTERVAL, "captured", value=True), "'captured' is not a whole number"),
+        (_set(INTERVAL, "captured", value=1.5), "'captured' is not a whole number"),
+        (_set(INTERVAL, "captured", value=10**30), "'captured' is not a whole number"),
+        (_set(INTERVAL, "processed", value=13), "as many frames as were processed"),
+        (_set(INTERVAL, "end_ns", value=0), "ends before it starts"),
+        (_set(INTERVAL, "stages", value={}), "'stages' does not hold capture"),
+        (_set(INTERVAL, "stages", "age", value=[]), "stage age has no histogram"),
+        (_set(INTERVAL, "stages", "age", "histogram", value="%%"), "not base64"),
+        (_set(INTERVAL, "stages", "age", "histogram", value="é"), "not base64"),
+        (_set(INTERVAL, "stages", "age", "histogram", value="AAAA"), "cut off"),
+        (_set(INTERVAL, "stages", "age", "histogram", value=FOREIGN), "with 2 digits"),
+        (_set(INTERVAL, "stages", "age", "max", value=1), "min and max of stage age"),
+        (_set(INTERVAL, "stages", "age", "negative", value=99), "'negative' is not"),
+        (_set(INTERVAL, "health", value=None), "'health' is not an object"),
+        (_set(INTERVAL, "health", "temperature_c", value="hot"), "'temperature_c' is not a number"),
+        (_set(INTERVAL, "health", "temperature_c", value=10**400), "'temperature_c' is not"),
+        (_set(INTERVAL, "health", "throttled", value=1), "'throttled' is not a list"),
+        (_set(INTERVAL, "health", "throttled", value=[1]), "a text is missing"),
+        (_set(INTERVAL, "kind", value="\x1b[2J"), "kind '\ufffd.2J' is unknown"),
+        (_set(INTERVAL, value=[]), "not a JSON object"),
+        (_set(TRACE, "rows", value=3), "a trace without rows"),
+    ],
+)
+def test_a_bad_line_is_a_problem_and_the_rest_counts(
+    tmp_path: Path, whole: bytes, edit: Callable[[Lines], None], message: str
+) -> None:
+    log = edited(tmp_path, whole, edit)
+    assert len(log.problems) == 1
+    assert re.search(message, log.problems[0])
+    lost = 0 if "trace" in message else 1
+    assert len(log.intervals) == 3 - lost
+    assert log.histograms["age"].count == sum(i.stages["age"].count for i in log.intervals)
+    assert log.reason == "duration reached"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model", 3),
+        ("model", "x" * 5000),
+        ("threads", "two"),
+        ("interval_s", None),
+        ("board", []),
+        ("board", {"a": 1}),
+        ("versions", {str(n): "" for n in range(1000)}),
+        ("part", -1),
+    ],
+)
+def test_a_bad_run_line_is_refused(tmp_path: Path, whole: bytes, key: str, value: object) -> None:
+    with pytest.raises(LogError, match="is not a latency log"):
+        edited(tmp_path, whole, _set(0, key, value=value))
+
+
+def test_texts_cannot_command_a_terminal(tmp_path: Path, whole: bytes) -> None:
+    def edit(lines: Lines) -> None:
+        lines[0]["card"] = "\x1b[31mred\r\nnext\u202e"
+        lines[-1]["reason"] = "\ud800"
+
+    log = edited(tmp_path, whole, edit)
+    assert log.run.card == "\ufffd[31mred\ufffd\ufffdnext\ufffd"
+    assert log.reason == "\ufffd"
+
+
+def test_many_bad_lines_do_not_fill_the_report(tmp_path: Path, whole: bytes) -> None:
+    log = read_bytes(tmp_path, whole + b"{}\n" * 500)
+    assert len(log.problems) == 21
+    assert log.problems[-1] == "480 more lines cannot be read"
+    assert len(log.intervals) == 3
+
+
+def test_an_overlong_line_is_one_problem(tmp_path: Path, whole: bytes) -> None:
+    first, rest = whole.split(b"\n", 1)
+    log = read_bytes(tmp_path, first + b"\n" + b"x" * (3 * MAX_LINE_BYTES) + b"\n" + rest)
+    assert len(log.problems) == 1
+    assert "longer than" in log.problems[0]
+    assert len(log.intervals) == 3
+
+
+def test_a_board_that_knows_nothing_is_read_as_such(tmp_path: Path) -> None:
+    log = read_log(write_log(tmp_path / "run.jsonl", health={}))
+    assert {(i.temperature_c, i.throttled) for i in log.intervals} == {(None, None)}
