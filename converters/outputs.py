@@ -42,7 +42,7 @@ def to_json(conversion: Conversion, paths: Sequence[Path] | Mapping[Path, bytes]
         "files": [path.name for path in paths],
         "notes": list(conversion.source.notes),
         "passes": [asdict(report) for report in conversion.source.passes],
-        "pads": list(conversion.pads),
+        "inventories": {kind: asdict(held) for kind, held in conversion.inventories.items()},
         "ranges": conversion.calibrated.ranges.to_json(),
         "skipped_images": list(conversion.calibrated.broken),
         "verification": finite(

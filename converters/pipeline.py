@@ -18,6 +18,7 @@ from calibration.synthetic import dead_leaves
 from converters.calibrate import calibrate
 from converters.errors import ConvertError
 from converters.graph import Graph
+from converters.inventory import Inventory
 from converters.onnx_import.importer import import_onnx
 from converters.onnx_import.load import load
 from converters.onnx_qdq.writer import write_qdq
@@ -84,7 +85,7 @@ class Conversion:
     quantized: QuantizedGraph
     card: ModelCard
     artifacts: Mapping[str, bytes]  # by format
-    pads: tuple[str, ...]
+    inventories: Mapping[str, Inventory]  # by format
     verification: Verification
 
     def check_gate(self) -> None:
@@ -109,7 +110,7 @@ def convert(request: Request, progress: Progress) -> Conversion:
     calibrated = measure(request, source, pictures, progress)
     quantized = assign(source.graph, calibrated.input_params, calibrated.ranges)
     card = final_card(source, calibrated, request)
-    artifacts, pads = write_artifacts(request, quantized, card)
+    artifacts = write_artifacts(request, quantized, card)
     with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder:
         models = {FLOAT: request.model, **_place_files(Path(folder), artifacts)}
         verification = verify(
@@ -246,17 +247,15 @@ def final_card(source: Source, calibrated: Calibrated, request: Request) -> Mode
 
 def write_artifacts(
     request: Request, quantized: QuantizedGraph, card: ModelCard
-) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Return the files by format, and the nodes that needed a PAD in TFLite."""
+) -> dict[str, bytes]:
+    """Return the files' contents by format."""
     artifacts: dict[str, bytes] = {}
-    pads: tuple[str, ...] = ()
     if "onnx" in request.formats:
         model = write_qdq(quantized, card, activation=TARGETS[request.target])
         artifacts["onnx"] = model.SerializeToString(deterministic=True)
     if "tflite" in request.formats:
-        written = tflite.write_tflite(quantized, card)
-        artifacts["tflite"], pads = written.data, written.pads
-    return artifacts, pads
+        artifacts["tflite"] = tflite.write_tflite(quantized, card)
+    return artifacts
 
 
 def _place_files(folder: Path, artifacts: Mapping[str, bytes]) -> dict[str, Path]:

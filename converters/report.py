@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 from converters.numbers import decibels, percent, size
 from converters.operators import Conv, Gemm, multiply_adds
@@ -95,21 +94,17 @@ def _scores(conversion: Conversion) -> Table:
     verification = conversion.verification
     scores = {TITLES[kind]: (kind, score) for kind, score in verification.scores.items()}
     if verification.default_kernels is not None:
-        scores["int8 ONNX, this PC's default kernels"] = ("onnx", verification.default_kernels)
-    rows = tuple(
-        (
-            title,
-            percent(score.top1),
-            percent(score.top5),
-            percent(score.agreement),
-            decibels(score.sqnr_db),
-            size(verification.size_bytes[kind]),
-            f"{score.inference_ms:.2f}",
-        )
-        for title, (kind, score) in scores.items()
-    )
-    head = ("model", "top-1", "top-5", "agrees", "SQNR", "size", "ms, 1 thread, here")
-    return Table(head, rows, minor=frozenset((2, 5)))
+        scores["int8 ONNX, default x86 kernels"] = ("onnx", verification.default_kernels)
+    labelled = verification.scores[FLOAT].top1 is not None
+    rows = []
+    for title, (kind, score) in scores.items():
+        top = (percent(score.top1), percent(score.top5)) if labelled else ()
+        against = ("", "") if kind == FLOAT else (percent(score.agreement), decibels(score.sqnr_db))
+        time = f"{score.inference_ms:.2f}"
+        rows.append((title, *top, *against, size(verification.size_bytes[kind]), time))
+    top_heads = ("top-1", "top-5") if labelled else ()
+    head = ("model", *top_heads, "agrees", "SQNR", "size", "ms here")
+    return Table(head, tuple(rows), minor=frozenset((2, 5) if labelled else (3,)))
 
 
 def _tensors(conversion: Conversion) -> list[Block]:
@@ -150,18 +145,20 @@ def _tensor_row(check: TensorCheck, kinds: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _structure(conversion: Conversion) -> Facts:
-    graph = conversion.quantized.graph
-    kinds = Counter(node.kind for node in graph.nodes)
-    items = [
-        ("operators", ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())),
-        ("in int8", f"all {len(graph.nodes)}"),
-        ("padding operators", ", ".join(conversion.pads) or "none: SAME and VALID say it all"),
-        ("transposes in TFLite", "none"),
-    ]
+    items = []
+    for kind, held in conversion.inventories.items():
+        listed = sorted(held.operators.items(), key=lambda item: -item[1])
+        text = ", ".join(f"{count} {name}" for name, count in listed)
+        items.append((f"{TITLES[kind]}, operators", text))
+        items.append((f"{TITLES[kind]}, in float", ", ".join(held.in_float) or "none"))
+    tflite = conversion.inventories.get("tflite")
+    if tflite is not None:
+        items.append(("PAD in TFLite", str(tflite.count("PAD", "PADV2"))))
+        items.append(("TRANSPOSE in TFLite", str(tflite.count("TRANSPOSE"))))
     for report in conversion.source.passes:
-        name = report.name.replace("_", " ")
         if report.changed or report.left:
             text = f"{len(report.changed)} changed"
+            name = report.name.replace("_", " ")
             items.append((name, text + "".join(f"; left {reason}" for reason in report.left)))
     return Facts(tuple(items))
 
@@ -188,8 +185,8 @@ def _layers(conversion: Conversion) -> list[Block]:
         for size_bytes, adds, node in layers[:HEAVIEST]
     )
     total = ("all layers", "", size(all_bytes), "", f"{all_adds / 1e6:.2f}")
-    head = ("largest layers", "output", "constants", "share", "multiply-adds, M")
-    return [Table(head, (*rows, total), minor=frozenset((1,)))] if layers else []
+    head = ("largest layers", "output", "constants", "share", "M mult-adds")
+    return [Table(head, (*rows, total), minor=frozenset((1, 3)))] if layers else []
 
 
 def _card(conversion: Conversion) -> Facts:

@@ -8,8 +8,9 @@ from html import escape
 
 from edge.page import LIGHT
 
-WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 26, 34
+# Small, so that text is still legible where a phone's width is all there is.
+WIDTH, HEIGHT = 460, 230
+LEFT, RIGHT, TOP, BOTTOM = 32, 8, 28, 30
 STEP_DB = 10
 HUES = ("blue", "amber")
 # Where both artifacts compute the same integers, the second line still shows on the first.
@@ -40,8 +41,8 @@ def sqnr_plot(names: Sequence[str], lines: Mapping[str, Sequence[float | None]])
         for level in range(bottom, top + 1, STEP_DB)
     ]
     for at, anchor in ((0, "start"), (len(names) - 1, "end")):
-        parts.append(_text(x(at), HEIGHT - 10, names[at], anchor))
-    parts.append(_text(WIDTH / 2, HEIGHT - 10, f"{len(names)} tensors in order", "middle"))
+        parts.append(_text(x(at), HEIGHT - 8, names[at], anchor))
+    parts.append(_text(WIDTH / 2, HEIGHT - 8, f"{len(names)} tensors in order", "middle"))
     for place, (title, line) in enumerate(lines.items()):
         color, dash = LIGHT[HUES[place]], DASHES[place]
         points = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(line) if v is not None)
@@ -49,7 +50,7 @@ def sqnr_plot(names: Sequence[str], lines: Mapping[str, Sequence[float | None]])
             f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2" '
             f'stroke-linejoin="round" stroke-dasharray="{dash}"/>'
         )
-        left = LEFT + 150 * place
+        left = LEFT + 130 * place
         parts.append(
             f'<path d="M{left} 12h18" stroke="{color}" stroke-width="3" stroke-dasharray="{dash}"/>'
             + _text(left + 24, 16, title, "start")

@@ -33,7 +33,6 @@ class Context:
     quantized: QuantizedGraph
     placed: Mapping[str, Placed]
     tensors: dict[str, int] = field(default_factory=dict)
-    pads: list[str] = field(default_factory=list)  # nodes that needed a PAD operator
 
     @property
     def graph(self) -> Graph:
@@ -94,5 +93,4 @@ class Context:
         output = self.builder.tensor(f"{node.name}/padded", shape, "int8", self.params(source))
         constant = self.builder.constant(f"{node.name}/pads", amounts)
         self.builder.operator(PAD, [self.tensors[source], constant], output, schema.PadOptionsT())
-        self.pads.append(node.name)
         return output

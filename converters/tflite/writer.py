@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from converters.errors import Refusal, UnsupportedModelError
 from converters.graph import Graph
 from converters.operators import AveragePool, MaxPool
@@ -14,14 +12,6 @@ from converters.tflite.context import Context
 from converters.tflite.handlers import WRITERS, pool
 from converters.tflite.layout import Placed, flattened_outputs, place
 from edge.card import ModelCard
-
-
-@dataclass(frozen=True, slots=True)
-class TfliteModel:
-    """The file, and which nodes needed a PAD operator."""
-
-    data: bytes
-    pads: tuple[str, ...]
 
 
 def check(graph: Graph) -> dict[str, Placed]:
@@ -45,7 +35,7 @@ def check(graph: Graph) -> dict[str, Placed]:
     return dict(placed)
 
 
-def write_tflite(quantized: QuantizedGraph, card: ModelCard) -> TfliteModel:
+def write_tflite(quantized: QuantizedGraph, card: ModelCard) -> bytes:
     """Return the int8 model with int8 input and outputs, the card and the labels inside.
 
     Raises: UnsupportedModelError, ConvertError: a node has no TFLite form.
@@ -64,4 +54,4 @@ def write_tflite(quantized: QuantizedGraph, card: ModelCard) -> TfliteModel:
         [(graph.input, context.tensors[graph.input])],
         [(name, context.tensors[name]) for name in graph.outputs],
     )
-    return TfliteModel(metadata.append_labels(model, card.labels), tuple(context.pads))
+    return metadata.append_labels(model, card.labels)

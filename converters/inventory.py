@@ -1,0 +1,69 @@
+"""What is really in the artifacts: read back from the files, not remembered from writing them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+from ai_edge_litert import schema_py_generated as schema
+
+# Operators of an optimized ONNX graph that move or relabel values and compute nothing.
+MOVES = frozenset(("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "MaxPool"))
+BORDER = frozenset(("QuantizeLinear", "DequantizeLinear"))
+INTEGER_OPERATORS = ("QLinear", "QGemm")
+TFLITE_INTEGERS = (schema.TensorType.INT8, schema.TensorType.INT32)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Operators of an artifact by type, and those that compute in float, by name."""
+
+    operators: Mapping[str, int]
+    in_float: tuple[str, ...]
+
+    def count(self, *kinds: str) -> int:
+        return sum(self.operators.get(kind, 0) for kind in kinds)
+
+
+def inventory(kind: str, data: bytes) -> Inventory:
+    """Return what the artifact `data` of the format "onnx" or "tflite" holds."""
+    return _onnx(data) if kind == "onnx" else _tflite(data)
+
+
+def _tflite(data: bytes) -> Inventory:
+    model: Any = schema.ModelT.InitFromPackedBuf(bytearray(data), 0)
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+    graph = model.subgraphs[0]
+    operators: Counter[str] = Counter()
+    in_float = []
+    for operator in graph.operators:
+        name = names[model.operatorCodes[operator.opcodeIndex].builtinCode]
+        operators[name] += 1
+        tensors = [graph.tensors[i] for i in (*operator.inputs, *operator.outputs) if i >= 0]
+        if any(tensor.type not in TFLITE_INTEGERS for tensor in tensors):
+            in_float.append(tensors[-1].name.decode())
+    return Inventory(operators, tuple(in_float))
+
+
+def _onnx(data: bytes) -> Inventory:
+    """Look at what ONNX Runtime makes of the file in its default session on this machine."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # it warns that the saved graph suits this machine only
+    with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder:
+        optimized = Path(folder) / "optimized.onnx"
+        options.optimized_model_filepath = str(optimized)
+        onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        nodes = onnx.load(optimized).graph.node
+    operators = Counter(node.op_type for node in nodes)
+    in_float = [
+        node.name
+        for node in nodes
+        if not node.op_type.startswith(INTEGER_OPERATORS) and node.op_type not in MOVES | BORDER
+    ]
+    return Inventory(operators, tuple(in_float))
