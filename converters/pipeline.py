@@ -116,7 +116,8 @@ def convert(request: Request, progress: Progress) -> Conversion:
         verification = verify(
             card, models, quantized, pictures.verification, pictures.words, progress
         )
-    return Conversion(request, source, calibrated, quantized, card, artifacts, pads, verification)
+    held = {kind: inventory(kind, data) for kind, data in artifacts.items()}
+    return Conversion(request, source, calibrated, quantized, card, artifacts, held, verification)
 
 
 def read_source(request: Request) -> Source:
