@@ -18,6 +18,7 @@ from calibration.synthetic import dead_leaves
 from converters.calibrate import calibrate
 from converters.errors import ConvertError
 from converters.graph import Graph
+from converters.inventory import Inventory, inventory
 from converters.inventory import Inventory
 from converters.onnx_import.importer import import_onnx
 from converters.onnx_import.load import load
