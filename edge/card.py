@@ -89,7 +89,7 @@ class ModelCard:
             )
         except (KeyError, TypeError, ValueError, RecursionError, PreprocessError) as cause:
             raise CardError(
-                f"the model's card cannot be read ({cause}); convert the model again"
+                f"the model's card cannot be read ({str(cause)[:200]}); convert the model again"
             ) from cause
 
 

@@ -87,7 +87,8 @@ class TopK:
 
 
 def _is_distribution(scores: Array) -> bool:
-    return bool(scores.min() >= 0 and abs(scores.sum() - 1) < SUM_TOLERANCE)
+    in_range = scores.min() >= 0 and scores.max() <= 1 + SUM_TOLERANCE
+    return bool(in_range and abs(scores.sum() - 1) < SUM_TOLERANCE)
 
 
 def choose_labels(model: ModelSpec, path: Path | None) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class LiveResult:
-    """A whole run: its figures, why it ended, and how many pictures could not be read.
+    """A whole run: its figures, why it ended, how many pictures were broken and log writes failed.
 
     `run.captured` is `run.processed` + `run.skipped`: a frame counts when its fate is known, and
     one that still waits at the end has none.
@@ -77,7 +77,7 @@ class LiveResult:
     run: Interval
     reason: str
     broken: int
-    lost_intervals: int
+    log_failures: int
 
 
 class LiveLoop:

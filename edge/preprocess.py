@@ -82,7 +82,7 @@ class PreprocessSpec:
                 resize=None if resize is None else int(resize),
                 interpolation=str(data["interpolation"]),
             )
-        except (KeyError, TypeError, ValueError) as cause:
+        except (KeyError, TypeError, ValueError, OverflowError) as cause:
             raise PreprocessError(
                 f"the preprocessing in a card cannot be read ({cause!r}); "
                 "convert the model again with edge-convert"
@@ -162,7 +162,7 @@ class Preprocessor:
         )
         self._plane: U8 = np.empty((self.height, self.width), np.uint8)
         self._interpolation = INTERPOLATIONS[spec.interpolation]
-        self._frame_hw = (0, 0)
+        self._frame_shape: tuple[int, ...] = ()
         self._window = Window(0, 0, 0, 0)
 
     def run(self, pixels: U8, color: Color, out: Array) -> None:
@@ -175,13 +175,12 @@ class Preprocessor:
         shape = pixels.shape
         if pixels.dtype != np.uint8 or len(shape) != (2 if color == "gray" else 3):
             raise PreprocessError(f"a frame of {pixels.dtype} {list(shape)} is not {color} pixels")
-        if shape[:2] != self._frame_hw:
+        if shape != self._frame_shape:
             if min(shape[:2]) < 1 or (len(shape) == 3 and shape[2] != 3):
                 raise PreprocessError(f"a frame of shape {list(shape)} is not a picture")
-            self._frame_hw = (shape[0], shape[1])
-            self._window = centre_window(
-                self._frame_hw, (self.height, self.width), self.spec.resize
-            )
+            self._frame_shape = shape
+            input_hw = (self.height, self.width)
+            self._window = centre_window(shape[:2], input_hw, self.spec.resize)
         w = self._window
         view = pixels[w.top : w.top + w.height, w.left : w.left + w.width]
         if color == "gray":

@@ -28,7 +28,7 @@ def test_agrees_with_the_schema_bindings() -> None:
     assert by_name["edge_card"].tobytes() == read_metadata(MODEL, "edge_card")
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(st.integers(0, len(MODEL) - 1))
 def test_a_file_cut_anywhere_is_refused_or_still_whole(size: int) -> None:
     try:
@@ -38,7 +38,7 @@ def test_a_file_cut_anywhere_is_refused_or_still_whole(size: int) -> None:
     assert found in (CONTENT, None)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(st.data())
 def test_no_damage_raises_anything_else(data: st.DataObject) -> None:
     damaged = bytearray(MODEL)

@@ -1,0 +1,236 @@
+"""The script as a user runs it: arguments in, lines and an exit status out."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from device_scripts.live_classify import main
+from edge.card import CARD_KEY, ModelCard
+from edge.latency.read import read_log
+from edge.preprocess import PRESETS
+from tests.edge.backends.tiny_models import onnx_model, tflite_model
+
+LABELS = ("red", "green", "blue")
+SCRIPT = Path(__file__).parents[2] / "device_scripts" / "live_classify.py"
+
+
+@pytest.fixture(autouse=True)
+def keep_signal_handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Return a folder whose pictures are red, green, blue, and one that is broken."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for channel, name in enumerate(LABELS):
+        pixels = np.zeros((20, 30, 3), np.uint8)
+        pixels[..., 2 - channel] = 255
+        cv2.imwrite(str(folder / f"{channel}-{name}.png"), pixels)
+    (folder / "3-broken.png").write_bytes(b"hello")
+    return folder
+
+
+@pytest.fixture(params=["onnx", "tflite"])
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    card = ModelCard("tiny", PRESETS["unit"], LABELS).to_json()
+    path = tmp_path / f"model.{request.param}"
+    if request.param == "onnx":
+        path.write_bytes(onnx_model({CARD_KEY: card}))
+    else:
+        path.write_bytes(tflite_model({CARD_KEY: card.encode()}, dtype="float32"))
+    return path
+
+
+@pytest.fixture
+def plain_model(tmp_path: Path) -> Path:
+    """Return a model without a card."""
+    path = tmp_path / "plain.onnx"
+    path.write_bytes(onnx_model())
+    return path
+
+
+def test_a_folder_in_json_with_a_log(
+    model: Path, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "run.jsonl"
+    arguments = ["--model", model, "--source", pictures, "--json", "--log", log, "--top", 2]
+    assert main([str(argument) for argument in arguments]) == 0
+    *results, summary = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [(r["name"], r["guesses"][0]["label"]) for r in results] == [
+        (f"{i}-{name}.png", name) for i, name in enumerate(LABELS)
+    ]
+    assert all(len(result["guesses"]) == 2 for result in results)
+    assert summary == {
+        "kind": "summary",
+        "captured": 3,
+        "processed": 3,
+        "skipped": 0,
+        "broken": 1,
+        "reason": "the source ended",
+    }
+    read = read_log(log)
+    assert read.reason == "the source ended"
+    assert read.run.card == "tiny"
+    assert sum(interval.processed for interval in read.intervals) == 3
+
+
+def test_lines_for_people(model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", str(model), "--source", str(pictures), "--frames", "2"]) == 0
+    status, end = capfd.readouterr().out.splitlines()
+    assert status.startswith("green ")
+    assert all(word in status for word in (" fps", "p50 ", "p99 ", "skipped 0"))
+    assert end == "captured 2, processed 2, skipped 0, broken 0, reason 2 frames"
+
+
+def test_labels_of_a_file_win(
+    model: Path, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("rouge\nvert\nbleu\n")
+    main(["--model", str(model), "--source", str(pictures), "--labels", str(labels)])
+    assert capfd.readouterr().out.startswith("bleu ")
+
+
+def test_without_card_and_labels_classes_have_numbers(
+    plain_model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--model", str(plain_model), "--source", str(pictures), "--preprocess", "unit"]
+    assert main(arguments) == 0
+    said = capfd.readouterr()
+    assert said.out.startswith("class 2 ")
+    assert said.err.count("\n") == 1
+    assert "no labels" in said.err
+
+
+def refusal(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> str:
+    """Return the one sentence on stderr of a run that must fail."""
+    assert main(arguments) == 2
+    said = capfd.readouterr()
+    assert said.out == ""
+    errors = [line for line in said.err.splitlines() if line.startswith("edge-live: error: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in said.err
+    return errors[0]
+
+
+def test_each_bad_input_gets_one_sentence(
+    plain_model: Path, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    short = tmp_path / "short.txt"
+    short.write_text("one\n")
+    good = ["--model", str(plain_model), "--source", str(pictures), "--preprocess", "unit"]
+    for change, message in (
+        (["--model", str(tmp_path / "none.onnx")], "none.onnx: the model cannot be read"),
+        (["--labels", str(short)], "1 labels, but the model has 3 classes"),
+        (["--labels", str(tmp_path / "none.txt")], "none.txt: No such file"),
+        (["--source", str(tmp_path / "nowhere")], "is no source"),
+        (["--source", "v4l2:63"], "no camera /dev/video63"),
+        (["--log", str(tmp_path / "none" / "log")], "the latency log cannot be written"),
+    ):
+        assert message in refusal([*good, *change], capfd)
+    assert "pass --preprocess" in refusal(good[:4], capfd)
+
+
+def test_a_source_that_breaks_ends_the_run_with_its_log(
+    plain_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"hello")
+    log = tmp_path / "run.jsonl"
+    arguments = ["--model", plain_model, "--source", tmp_path / "a.png", "--log", log]
+    message = refusal([*map(str, arguments), "--preprocess", "unit"], capfd)
+    assert "none of the 1 pictures can be read" in message
+    assert (read_log(log).reason or "").startswith("error: ")
+
+
+# The script, with a camera of 200 frames a second that never ends.
+ENDLESS = """
+import itertools, time
+from device_scripts import live_classify
+from tests.edge.fakes import ListSource, solid
+
+items = itertools.cycle([lambda: time.sleep(0.005), solid(0)])
+live_classify.open_source = lambda *_, **__: ListSource(items, is_live=True)
+raise SystemExit(live_classify.main())
+"""
+
+
+def stop_by(number: signal.Signals, model: Path, log: Path) -> tuple[int, list[str]]:
+    """Run on an endless camera, send a signal once a frame was classified, and return the end."""
+    arguments = ["--model", str(model), "--preprocess", "unit", "--log", str(log), "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, *arguments],
+        cwd=SCRIPT.parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.send_signal(number)
+        lines = child.stdout.readlines()
+        return child.wait(), lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_with_its_log_complete(
+    number: signal.Signals, plain_model: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "run.jsonl"
+    status, lines = stop_by(number, plain_model, log)
+    assert status == 0
+    summary = json.loads(lines[-1])
+    read = read_log(log)
+    assert summary["reason"] == read.reason == "stopped"
+    assert read.problems == []
+    processed = sum(interval.processed for interval in read.intervals)
+    skipped = sum(interval.skipped for interval in read.intervals)
+    assert processed >= 1
+    assert (summary["processed"], summary["skipped"]) == (processed, skipped)
+    assert summary["captured"] == processed + skipped
+
+
+def test_a_killed_run_leaves_a_log_that_reads(plain_model: Path, tmp_path: Path) -> None:
+    log = tmp_path / "run.jsonl"
+    status, _ = stop_by(signal.SIGKILL, plain_model, log)
+    assert status == -signal.SIGKILL
+    read = read_log(log)
+    assert read.reason is None
+    assert read.run.source == "list"
+
+
+def test_help_shows_examples() -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "examples:" in done.stdout
+    assert "--preprocess" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--threads", "0"],
+        ["--threads", "65"],
+        ["--duration", "-1"],
+        ["--frames", "0"],
+        ["--top", "x"],
+    ],
+)
+def test_arguments_have_limits(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--model", "x.onnx", *arguments])
+    assert caught.value.code == 2
+    assert f"argument {arguments[0]}" in capsys.readouterr().err

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from edge.live_capture import CaptureThread
+from edge.sources.base import SourceError
+from tests.edge.fakes import ListSource, solid
+
+PATIENCE_S = 10.0
+
+
+def test_a_file_loses_no_frame() -> None:
+    source = ListSource([solid(0)] * 50)
+    capture = CaptureThread(source)
+    sequences = []
+    while (frame := capture.take(PATIENCE_S)) is not None:
+        sequences.append(frame.sequence)
+    assert sequences == list(range(50))
+    assert capture.ended
+    assert capture.error is None
+    assert capture.skipped == 0
+    capture.close()
+
+
+def test_a_file_is_read_at_most_one_frame_ahead() -> None:
+    source = ListSource([solid(0)] * 50)
+    capture = CaptureThread(source)
+    assert capture.take(PATIENCE_S) is not None
+    assert capture.take(PATIENCE_S) is not None
+    assert source.given <= 3
+    capture.close()
+    assert source.given <= 3
+
+
+def test_a_camera_replaces_the_frame_that_waits_and_counts_it() -> None:
+    all_given, release = threading.Event(), threading.Event()
+    source = ListSource([*[solid(0)] * 5, all_given.set, release.wait], is_live=True)
+    capture = CaptureThread(source)
+    assert all_given.wait(PATIENCE_S)
+    frame = capture.take(PATIENCE_S)
+    assert frame is not None
+    assert frame.sequence == 4
+    assert capture.skipped == 4
+    assert capture.take(0) is None
+    assert not capture.ended
+    release.set()
+    assert capture.take(PATIENCE_S) is None
+    assert capture.ended
+    capture.close()
+
+
+def test_the_last_frame_of_a_camera_that_fails_is_still_given() -> None:
+    failed = threading.Event()
+    source = ListSource([solid(0), failed.set, SourceError("unplugged")], is_live=True)
+    capture = CaptureThread(source)
+    assert failed.wait(PATIENCE_S)
+    assert capture.take(PATIENCE_S) is not None
+    assert capture.take(PATIENCE_S) is None
+    assert capture.ended
+    assert str(capture.error) == "unplugged"
+    capture.close()
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_close_ends_the_thread_and_the_source(is_live: bool) -> None:
+    def forever() -> object:
+        while True:
+            yield solid(0)
+
+    source = ListSource(forever(), is_live=is_live)  # type: ignore[arg-type]
+    capture = CaptureThread(source)
+    assert capture.take(PATIENCE_S) is not None
+    capture.close()
+    assert source.closed.is_set()
+    assert not capture._thread.is_alive()
