@@ -48,7 +48,7 @@ def _tflite(data: bytes) -> Inventory:
         tensors = [graph.tensors[i] for i in (*operator.inputs, *operator.outputs) if i >= 0]
         if any(tensor.type not in TFLITE_INTEGERS for tensor in tensors):
             in_float.append(tensors[-1].name.decode())
-    return Inventory(operators, tuple(in_float))
+    return Inventory(dict(operators), tuple(in_float))
 
 
 def _onnx(data: bytes) -> Inventory:
@@ -66,4 +66,4 @@ def _onnx(data: bytes) -> Inventory:
         for node in nodes
         if not node.op_type.startswith(INTEGER_OPERATORS) and node.op_type not in MOVES | BORDER
     ]
-    return Inventory(operators, tuple(in_float))
+    return Inventory(dict(operators), tuple(in_float))

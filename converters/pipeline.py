@@ -19,7 +19,6 @@ from converters.calibrate import calibrate
 from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.inventory import Inventory, inventory
-from converters.inventory import Inventory
 from converters.onnx_import.importer import import_onnx
 from converters.onnx_import.load import load
 from converters.onnx_qdq.writer import write_qdq
