@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.command import new_parser, run_command
-from edge.files import replacing, write_text
+from edge.files import replacing
 from edge.latency import describe
 from edge.latency.compare import compare
 from edge.latency.read import LatencyLog, read_log
@@ -46,7 +46,9 @@ def _report(argv: Sequence[str]) -> int:
         # Plots are imported where they are asked for: they need the extra `report`.
         from edge.latency.render_html import render_html
 
-        write_text(options.html, render_html(summary))
+        # The file is opened first: a place that cannot be written is known before the work.
+        with replacing(options.html) as temporary:
+            temporary.write_text(render_html(summary), encoding="utf-8")
     if options.png:
         from edge.latency.plots import write_png
 

@@ -201,8 +201,8 @@ def _legend(ax: Axes) -> None:
 
 
 def _plain_log(axis: Any) -> None:  # noqa: ANN401 - matplotlib has no types
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(numticks=5))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
