@@ -154,6 +154,14 @@ def test_observe_refuses_a_batch_that_lacks_a_tensor() -> None:
         observe(["a", "b"], [[np.ones(1, np.float32)]])
 
 
+def test_the_default_cuts_nothing_off_synthetic_images() -> None:
+    values = np.append(np.random.default_rng(0).normal(0, 1, 400_000), 10).astype(np.float32)
+    observed = observe(["a"], [[values]])
+    assert observed.ranges(synthetic=True)["a"].high == 10.0
+    assert observed.ranges().observer == "mse"
+    assert observed.ranges()["a"].high < 10.0
+
+
 def test_unknown_observers_are_refused() -> None:
     observed = observe(["a"], [[np.ones(1, np.float32)]])
     with pytest.raises(ObserverError, match="observer 'entropy'; allowed: minmax, percentile, mse"):
