@@ -109,40 +109,56 @@ def pictures_of(source_text: str, count: int) -> list[U8]:
 def measure_cost(
     backend: Backend, preprocess: PreprocessSpec, pictures: list[U8], blocks: int, length: int
 ) -> dict[str, list[float]]:
-    """Return ms a frame for each block: of the loop, and of the inference call alone."""
+    """Return ms a frame for each block: of the loop, and of the inference call alone.
+
+    `cpu` is the processor time of all threads, which others on the machine disturb less.
+    """
     loop = LiveLoop(backend, preprocess, (), LiveOptions(warmup=0))
-    samples: dict[str, list[float]] = {"loop_ms": [], "bare_ms": []}
+    samples: dict[str, list[float]] = {
+        "loop_ms": [],
+        "bare_ms": [],
+        "loop_cpu_ms": [],
+        "bare_cpu_ms": [],
+    }
     for block in range(blocks + 1):
-        started_ns = time.perf_counter_ns()
+        stamps = [_now()]
         loop.run(MemorySource(pictures, length), stop=threading.Event())
-        between_ns = time.perf_counter_ns()
+        stamps.append(_now())
         for _ in range(length):
             backend.run()
-        ended_ns = time.perf_counter_ns()
+        stamps.append(_now())
         if block:  # the first warms up both
-            samples["loop_ms"].append((between_ns - started_ns) / length / 1e6)
-            samples["bare_ms"].append((ended_ns - between_ns) / length / 1e6)
+            wall, cpu = np.diff(np.array(stamps), axis=0).T / length / 1e6
+            for name, value in zip(samples, (*wall, *cpu), strict=True):
+                samples[name].append(float(value))
     return samples
+
+
+def _now() -> tuple[int, int]:
+    return time.perf_counter_ns(), time.process_time_ns()
 
 
 def measure_growth(
     spec: ModelSpec, preprocess: PreprocessSpec, pictures: list[U8], frames: int
 ) -> list[dict[str, int]]:
     """Return Python's memory and the process's at every thousandth frame of one run."""
-    samples: list[dict[str, int]] = []
+    # Made beforehand: what this notes must not be what grows.
+    notes = np.zeros((frames // GROWTH_STEP + 1, 2), np.int64)
 
-    def sample(frame: int) -> None:
+    def note(frame: int) -> None:
         if frame % GROWTH_STEP == 0:
-            traced_bytes, _ = tracemalloc.get_traced_memory()
-            samples.append({"frame": frame, "traced_bytes": traced_bytes, "rss_bytes": _rss()})
+            notes[frame // GROWTH_STEP] = tracemalloc.get_traced_memory()[0], _rss()
 
     loop = LiveLoop(StubBackend(spec), preprocess, (), LiveOptions(interval_s=0.5))
     tracemalloc.start()
     try:
-        loop.run(MemorySource(pictures, frames + 1, sample), stop=threading.Event())
+        loop.run(MemorySource(pictures, frames + 1, note), stop=threading.Event())
     finally:
         tracemalloc.stop()
-    return samples
+    return [
+        {"frame": row * GROWTH_STEP, "traced_bytes": traced_bytes, "rss_bytes": rss_bytes}
+        for row, (traced_bytes, rss_bytes) in enumerate(notes.tolist())
+    ]
 
 
 def _rss() -> int:
@@ -175,12 +191,15 @@ def main() -> None:
     backend.close()
 
     added = np.subtract(cost["loop_ms"], cost["bare_ms"])
+    added_cpu = np.subtract(cost["loop_cpu_ms"], cost["bare_cpu_ms"])
     first, last = growth[1], growth[-1]
     figures: dict[str, Any] = {
         "bare_ms": float(np.median(cost["bare_ms"])),
         "loop_ms": float(np.median(cost["loop_ms"])),
         "added_ms": float(np.median(added)),
         "added_ms_quartiles": np.percentile(added, (25, 75)).tolist(),
+        "added_cpu_ms": float(np.median(added_cpu)),
+        "added_cpu_ms_quartiles": np.percentile(added_cpu, (25, 75)).tolist(),
         "traced_growth_bytes": last["traced_bytes"] - first["traced_bytes"],
         "rss_growth_bytes": last["rss_bytes"] - first["rss_bytes"],
         "growth_frames": last["frame"] - first["frame"],
