@@ -130,10 +130,15 @@ def cautions(summary: Summary) -> tuple[str, ...]:
 def remarks(summary: Summary) -> tuple[str, ...]:
     """Return what explains the figures without being a fault."""
     lines = []
-    if any(run.header.timestamps == "arrival" for run in summary.runs):
+    blind = sum(run.header.timestamps == "arrival" for run in summary.runs)
+    if blind == len(summary.runs):
         lines.append(
-            "A source that does not know when a frame was exposed is not counted in capture and "
-            "age: its frames are new when they arrive."
+            "The source does not say when a frame was exposed: capture and age are not known."
+        )
+    elif blind:
+        lines.append(
+            "Runs whose source does not say when a frame was exposed do not count in capture and "
+            f"age: {blind} of {len(summary.runs)}."
         )
     if summary.warmup:
         lines.append(f"Frames of the warm-up, which are not timed: {summary.warmup:,}.")

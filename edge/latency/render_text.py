@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 
 from edge.latency import describe
 from edge.latency.compare import Comparison
 from edge.latency.summary import Summary
 from edge.page import duration, milliseconds
+
+COLUMNS = 80
 
 
 def render_text(summary: Summary) -> str:
@@ -29,8 +32,8 @@ def render_text(summary: Summary) -> str:
         "",
         *_align(("ms", "count", "min", "p50", "p90", "p99", "p99.9", "max"), _rows(summary)),
         "",
-        *describe.remarks(summary),
-        *(f"note: {text}" for text in describe.cautions(summary)),
+        *_wrapped(describe.remarks(summary)),
+        *_wrapped(f"note: {text}" for text in describe.cautions(summary)),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -80,6 +83,10 @@ def _rows(summary: Summary) -> list[tuple[str, ...]]:
         )
         rows.append((stage, f"{stats.count:,}", *map(milliseconds, figures)))
     return rows
+
+
+def _wrapped(texts: Iterable[str]) -> list[str]:
+    return [line for text in texts for line in textwrap.wrap(text, COLUMNS, break_long_words=False)]
 
 
 def _align(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

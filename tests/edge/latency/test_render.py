@@ -89,7 +89,9 @@ def test_what_is_not_known_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     shown = render_html(summary)
     assert "The temperature is not known" in shown
     assert "it was killed, or it still goes on" in shown
-    assert "does not know when a frame was exposed" in shown
+    assert "capture and age are not known" in shown
+    both = summarize([read_log(tmp_path / "a"), read_log(write_log(tmp_path / "b"))])
+    assert "do not count in capture and age: 1 of 2." in render_html(both)
     assert [plot.title for plot in plots.overview(summary)][-1] == "Stages over time"
     assert len(re.findall(r"<svg", shown)) == 5 + 5
 
@@ -171,6 +173,8 @@ def test_the_terminal_warns(tmp_path: Path) -> None:
     path = write_log(tmp_path / "a", (40,), health={"throttled": ["under-voltage"]}, reason=None)
     path.write_bytes(path.read_bytes() + b'{"kind": "inte')
     text = render_text(summarize([read_log(path)]))
+    assert max(len(line) for line in text.splitlines() if str(path) not in line) <= 80
+    text = " ".join(text.split())
     assert "note: throttled in 1 of 1 intervals (under-voltage): these run slower" in text
     assert "note: the run has no summary: it was killed, or it still goes on" in text
     assert f"note: {path}: line 3 is cut off" in text
