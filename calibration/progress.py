@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
+from edge.errors import MissingExtraError
+
 T = TypeVar("T")
 
 
@@ -20,8 +22,14 @@ def silent(items: Iterable[T], total: int, what: str) -> Iterable[T]:  # noqa: A
 
 
 def bar(items: Iterable[T], total: int, what: str) -> Iterable[T]:
-    """Show a bar on stderr where that is a terminal and the work takes over two seconds."""
-    from tqdm import tqdm
+    """Show a bar on stderr where that is a terminal and the work takes over two seconds.
+
+    Raises: MissingExtraError: tqdm is not installed.
+    """
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        raise MissingExtraError("tqdm", "convert") from None
 
     shown: Iterable[T] = tqdm(items, what, total, leave=False, disable=None, delay=2, unit="img")
     return shown

@@ -66,7 +66,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"how many of them to calibrate on (default {DEFAULT_SAMPLES})",
     )
     data.add_argument(
-        "--observer", choices=OBSERVERS, default="mse", help="how ranges are chosen (default mse)"
+        "--observer",
+        choices=OBSERVERS,
+        help="how ranges are chosen (default: mse on pictures, minmax on synthetic ones)",
     )
     data.add_argument(
         "--evaluate",
@@ -163,7 +165,7 @@ def run(argv: Sequence[str]) -> int:
     conversion.check_gate()
     paths = outputs.save(conversion)
     if args.json:
-        print(json.dumps(outputs.to_json(conversion, paths), indent=2, ensure_ascii=False))
+        print(json.dumps(outputs.to_json(conversion), indent=2, ensure_ascii=False))
     else:
         print(outputs.to_text(conversion, paths))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +24,7 @@ def save(conversion: Conversion) -> tuple[Path, ...]:
     """
     request = conversion.request
     files = {request.path(kind): data for kind, data in conversion.artifacts.items()}
-    figures = json.dumps(to_json(conversion, files), indent=1, ensure_ascii=False)
+    figures = json.dumps(to_json(conversion), indent=1, ensure_ascii=False)
     files[request.path("json")] = figures.encode()
     files[request.path("html")] = render(conversion).encode()
     request.out.mkdir(parents=True, exist_ok=True)
@@ -34,12 +34,14 @@ def save(conversion: Conversion) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def to_json(conversion: Conversion, paths: Sequence[Path] | Mapping[Path, bytes]) -> dict[str, Any]:
+def to_json(conversion: Conversion) -> dict[str, Any]:
     """Return the card and the figures; numbers that are not finite become null."""
     verification = conversion.verification
     return {
         "card": json.loads(conversion.card.to_json()),
-        "files": [path.name for path in paths],
+        "files": [
+            conversion.request.path(kind).name for kind in (*conversion.artifacts, "json", "html")
+        ],
         "notes": list(conversion.source.notes),
         "passes": [asdict(report) for report in conversion.source.passes],
         "inventories": {kind: asdict(held) for kind, held in conversion.inventories.items()},

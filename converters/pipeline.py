@@ -20,17 +20,18 @@ from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.inventory import Inventory, inventory
 from converters.onnx_import.importer import import_onnx
-from converters.onnx_import.load import load
+from converters.onnx_import.load import card_of, load
 from converters.onnx_qdq.writer import write_qdq
 from converters.passes import PassReport, run_passes
 from converters.quantize.assign import assign
 from converters.quantize.params import QuantParams, from_range, from_table
 from converters.quantize.quantized import QuantizedGraph
-from converters.request import DEFAULT_PRESET, TARGETS, PreprocessFlags, Request, card_of
+from converters.request import DEFAULT_PRESET, TARGETS, PreprocessFlags, Request
 from converters.tflite import writer as tflite
 from converters.verify import FLOAT, Verification, verify
 from edge.card import ModelCard, check_label_count, read_labels
 from edge.errors import GateError
+from edge.files import write_bytes
 from edge.preprocess import PRESETS, PreprocessSpec, lookup_table
 from edge.tensors import TensorSpec
 
@@ -263,5 +264,5 @@ def _place_files(folder: Path, artifacts: Mapping[str, bytes]) -> dict[str, Path
     paths = {}
     for kind, data in artifacts.items():
         paths[kind] = folder / f"model.int8.{kind}"
-        paths[kind].write_bytes(data)
+        write_bytes(paths[kind], data)
     return paths

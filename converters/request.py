@@ -6,15 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import onnx
-
-from edge.card import CARD_KEY, ModelCard
 from edge.preprocess import PRESETS, PreprocessSpec
 
 Format = Literal["onnx", "tflite"]
 FORMATS: tuple[Format, ...] = ("onnx", "tflite")
-# How the ONNX file stores activations. ONNX Runtime turns every convolution into integers with
-# uint8 on x86 and on Arm; int8 on Arm only, and spares a subtraction there.
+# How the ONNX file stores activations. ONNX Runtime on x86 leaves part of the convolutions in
+# float where activations are int8, so uint8 is what runs everywhere.
 TARGETS: dict[str, Literal["uint8", "int8"]] = {"any": "uint8", "arm": "int8"}
 DEFAULT_PRESET = "imagenet"
 DEFAULT_SAMPLES = 128
@@ -54,7 +51,7 @@ class PreprocessFlags:
 class Request:
     """One conversion. Paths and folders are as the user wrote them.
 
-    `labels` is None where the model's own card decides.
+    `labels` is None where the model's own card decides, `observer` where the kind of pictures does.
     `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any.
     """
 
@@ -62,7 +59,7 @@ class Request:
     out: Path
     calibration: str | None = None
     samples: int = DEFAULT_SAMPLES
-    observer: str = "mse"
+    observer: str | None = None
     evaluate: str | None = None
     max_drop: float | None = None
     formats: tuple[Format, ...] = FORMATS
@@ -77,11 +74,3 @@ class Request:
     def path(self, kind: str) -> Path:
         """Return where the output `kind` ("onnx", "tflite", "json", "html") goes."""
         return self.out / f"{self.name}.int8.{kind}"
-
-
-def card_of(model: onnx.ModelProto) -> ModelCard | None:
-    """Return the card in a model's metadata, None where there is none. Raises: CardError."""
-    for entry in model.metadata_props:
-        if entry.key == CARD_KEY:
-            return ModelCard.from_json(entry.value)
-    return None

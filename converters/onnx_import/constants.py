@@ -12,7 +12,8 @@ from onnx.reference import ReferenceEvaluator
 from converters.onnx_import.source import RefusedError, Resolved
 from edge.tensors import Array
 
-# Each gives no more values than its inputs hold together, so none can be made to fill the memory.
+# All but Gather and the arithmetic, which `_size` counts, give no more values than their inputs
+# hold together, so that none can be made to fill the memory.
 FOLDABLE = frozenset(
     ("Add", "Cast", "Concat", "Div", "Floor", "Gather", "Identity", "Mul", "Neg", "Reshape",
      "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze")
@@ -30,10 +31,7 @@ def fold(node: onnx.NodeProto, inputs: Sequence[Resolved], opset: int) -> Array 
     given = [value for value in inputs if value is not None]
     if node.op_type not in FOLDABLE or not given or len(constants) != len(given):
         return None
-    if node.op_type in ("Add", "Sub", "Mul", "Div"):
-        size = math.prod(np.broadcast_shapes(*(value.shape for value in constants)))
-    else:
-        size = sum(value.size for value in constants)
+    size = _size(node.op_type, constants)
     if size > MAX_VALUES:
         raise RefusedError(f"its constant value would hold {size} numbers")
     graph = onnx.helper.make_graph(
@@ -50,3 +48,17 @@ def fold(node: onnx.NodeProto, inputs: Sequence[Resolved], opset: int) -> Array 
     except Exception as cause:  # the reference implementation raises whatever NumPy raises
         raise RefusedError(f"its constant inputs do not fit together ({cause})") from cause
     return np.asarray(result)
+
+
+def _size(op_type: str, constants: Sequence[Array]) -> int:
+    """Return at most how many values a node gives."""
+    if op_type == "Gather":
+        # Every index takes at most the whole of the data.
+        data, indices = constants
+        return data.size * indices.size
+    if op_type in ("Add", "Sub", "Mul", "Div"):
+        try:
+            return math.prod(np.broadcast_shapes(*(value.shape for value in constants)))
+        except ValueError as cause:
+            raise RefusedError(f"its constant inputs do not fit together ({cause})") from cause
+    return sum(value.size for value in constants)

@@ -11,7 +11,7 @@ import onnx
 
 from converters.errors import ConvertError, GraphError, Refusal, UnsupportedModelError
 from converters.graph import Graph, Node
-from converters.onnx_import.constants import fold
+from converters.onnx_import.constants import FOLDABLE, fold
 from converters.onnx_import.handlers import HANDLERS
 from converters.onnx_import.load import STANDARD_DOMAINS, opset_of
 from converters.onnx_import.source import (
@@ -24,6 +24,7 @@ from converters.onnx_import.source import (
     SourceNode,
 )
 from converters.operators import Operator, Shape
+from edge.tensors import Array
 
 QUANTIZED_OPS = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
 QUANTIZED_PREFIXES = ("QLinear", "ConvInteger", "MatMulInteger")
@@ -51,6 +52,9 @@ class _Importer:
     def __init__(self, model: onnx.ModelProto, where: str) -> None:
         self.where = where
         self.opset = opset_of(model)
+        self.checker = type(onnx.checker.DEFAULT_CONTEXT)()
+        self.checker.ir_version = model.ir_version
+        self.checker.opset_imports = {"": self.opset}
         self.graph = model.graph
         self.values: dict[str, Resolved] = {
             tensor.name: _array(tensor, where) for tensor in model.graph.initializer
@@ -68,44 +72,60 @@ class _Importer:
         except RefusedError as refused:
             self.refusals.append(Refusal(name, proto.op_type, str(refused)))
             converted = Missing()
-        for extra in proto.output[1:]:
-            # Second outputs (a mask, running statistics) belong to training; a reader is refused.
-            if extra:
-                self.values[extra] = Missing()
-        if proto.output:
-            if proto.output[0] in self.values:
-                raise ConvertError(f"{self.where}: {name} makes {proto.output[0]!r} a second time")
-            self.values[proto.output[0]] = converted
+        for index, output in enumerate(proto.output):
+            if output in self.values:
+                raise ConvertError(f"{self.where}: {name} makes {output!r} a second time")
+            if index == 0:
+                self.values[output] = converted
+            elif output:
+                # A mask, running statistics, the places of maxima: nothing at inference.
+                reason = f"{output!r} is output {index} of {name}; only output 0 is supported"
+                self.values[output] = Missing(reason)
 
     def _convert(self, proto: onnx.NodeProto, name: str) -> Resolved:
-        if proto.domain not in STANDARD_DOMAINS:
-            raise RefusedError(f"operators of the domain {proto.domain!r} are not supported")
+        proto = _in_standard_domain(proto)
         unknown = [key for key in proto.input if key and key not in self.values]
         if unknown:
             raise RefusedError(f"nothing before it makes its input {unknown[0]!r}")
         inputs = tuple(self.values[key] if key else None for key in proto.input)
         handler = HANDLERS.get(proto.op_type)
-        if any(isinstance(value, Missing) for value in inputs):
-            if handler is None and proto.op_type not in ("Shape", "Gather", "Concat"):
-                raise RefusedError(_unsupported())
+        if handler is None and proto.op_type not in FOLDABLE and proto.op_type != "Shape":
+            raise RefusedError(_unsupported())
+        missing = [value for value in inputs if isinstance(value, Missing)]
+        if missing:
+            for value in missing:
+                if value.reason:
+                    raise RefusedError(value.reason)
             return Missing()
+        attributes = {a.name: _attribute(a) for a in proto.attribute}
+        self._check_definition(proto)
         if proto.op_type == "Shape":
-            return self._shape(proto, inputs)
+            return _shape(inputs[0], attributes)
         constant = fold(proto, inputs, self.opset)
         if constant is not None:
             return constant
-        if handler is None:
+        if handler is None:  # it would be folded, were its inputs constants
             raise RefusedError(_unsupported())
-        attributes = {a.name: _attribute(a) for a in proto.attribute}
-        source = SourceNode(name, proto.op_type, self.opset, inputs, attributes, self.batch)
+        source = SourceNode(
+            name,
+            proto.op_type,
+            self.opset,
+            inputs,
+            attributes,
+            self.batch,
+            sum(map(bool, proto.output)),
+        )
         return self._place(handler(source), name, proto.output[0])
 
-    def _shape(self, proto: onnx.NodeProto, inputs: tuple[Resolved, ...]) -> Resolved:
-        """Return the shape of a value, which is static here, as a constant (Shape of opset 15)."""
-        attributes: dict[str, Any] = {a.name: _attribute(a) for a in proto.attribute}
-        (value,) = inputs
-        shape: Shape = getattr(value, "shape", ())
-        return np.asarray(shape[attributes.get("start", 0) : attributes.get("end")], np.int64)
+    def _check_definition(self, proto: onnx.NodeProto) -> None:
+        """Refuse a node whose inputs or attributes are not those of the operator in this opset."""
+        if not proto.output or not proto.output[0]:
+            raise RefusedError("its first output has no name")
+        try:
+            onnx.checker.check_node(proto, self.checker)
+        except onnx.checker.ValidationError as cause:
+            reason = str(cause).split("\n", 1)[0]
+            raise RefusedError(f"not as opset {self.opset} defines it: {reason}") from cause
 
     def _place(self, converted: Converted, name: str, output: str) -> Resolved:
         if not isinstance(converted, Emit):
@@ -122,10 +142,10 @@ class _Importer:
             shape = operator.output_shape(*(a.shape for a in inputs))
         except (GraphError, IndexError) as cause:
             raise RefusedError(str(cause)) from cause
-        if math.prod(shape) > MAX_VALUES:
-            raise RefusedError(f"its output of shape {shape} is too large")
+        if not 0 < math.prod(shape) <= MAX_VALUES:
+            raise RefusedError(f"its output of shape {shape} is empty or too large")
         while name in self.names:
-            name += "_"
+            name = f"{name}_{len(self.names)}"
         self.names.add(name)
         self.nodes.append(Node(name, operator, tuple(a.name for a in inputs), output))
         return Activation(output, shape)
@@ -136,6 +156,8 @@ class _Importer:
         outputs = []
         for info in self.graph.output:
             value = self.values.get(info.name)
+            if isinstance(value, Missing):
+                raise ConvertError(f"{self.where}: {value.reason}; give the model another output")
             if not isinstance(value, Activation):
                 raise ConvertError(
                     f"{self.where}: output {info.name!r} does not depend on the image"
@@ -154,6 +176,26 @@ class _Importer:
         )
         graph.verify()
         return graph
+
+
+def _shape(value: Resolved, attributes: dict[str, Any]) -> Array:
+    """Return the shape of a value, which is static here, as a constant (Shape of opset 15)."""
+    if not isinstance(value, Activation | np.ndarray):
+        raise RefusedError("input 0 was left out")
+    shape: Shape = value.shape
+    return np.asarray(shape[attributes.get("start", 0) : attributes.get("end")], np.int64)
+
+
+def _in_standard_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
+    """Return the node, its domain spelled as onnx's own tools know it."""
+    if proto.domain not in STANDARD_DOMAINS:
+        raise RefusedError(f"operators of the domain {proto.domain!r} are not supported")
+    if not proto.domain:
+        return proto
+    plain = onnx.NodeProto()
+    plain.CopyFrom(proto)
+    plain.domain = ""
+    return plain
 
 
 def _unsupported() -> str:
@@ -175,12 +217,18 @@ def _array(tensor: onnx.TensorProto, where: str) -> Resolved:
             f"{where}: tensor {tensor.name!r} is float16; export the model in float32"
         )
     try:
-        return onnx.numpy_helper.to_array(tensor)
+        return _to_array(tensor)
     except Exception as cause:  # whatever NumPy makes of bytes that do not fit the dimensions
         raise ConvertError(
             f"{where}: the data of tensor {tensor.name!r} does not fit its shape "
             f"{list(tensor.dims)}; export the model again"
         ) from cause
+
+
+def _to_array(tensor: onnx.TensorProto) -> Array:
+    if any(side < 0 for side in tensor.dims):  # NumPy would take -1 for "whatever is left"
+        raise ValueError("a side is negative")
+    return onnx.numpy_helper.to_array(tensor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +247,8 @@ def _image_input(
     info = inputs[0]
     tensor = info.type.tensor_type
     if tensor.elem_type != onnx.TensorProto.FLOAT:
-        kind = onnx.TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type else "no tensor"
+        kinds = {number: kind for kind, number in onnx.TensorProto.DataType.items()}
+        kind = kinds.get(tensor.elem_type, "no tensor") if tensor.elem_type else "no tensor"
         raise ConvertError(
             f"{where}: input {info.name!r} is {kind}; only float32 is read: export it in float32"
         )
@@ -227,10 +276,12 @@ def _attribute(attribute: onnx.AttributeProto) -> object:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, onnx.TensorProto):
+        if onnx.external_data_helper.uses_external_data(value):
+            raise RefusedError(f"attribute {attribute.name!r} keeps its data in another file")
         try:
-            return onnx.numpy_helper.to_array(value)
+            return _to_array(value)
         except Exception as cause:  # as in _array
             raise RefusedError(f"attribute {attribute.name!r} does not fit its shape") from cause
-    if isinstance(value, onnx.GraphProto):
-        raise RefusedError("a graph inside a node is not supported")
-    return list(value) if not isinstance(value, int | float | str) else value
+    if not isinstance(value, int | float | str | list):
+        raise RefusedError(f"attribute {attribute.name!r} holds a {type(value).__name__}")
+    return value

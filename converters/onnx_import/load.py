@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
-from onnx import external_data_helper, inliner
+from google.protobuf.message import DecodeError, Message
+from onnx import external_data_helper
 
 from converters.errors import ConvertError
+from converters.onnx_import.functions import inline
+from edge.card import CARD_KEY, ModelCard
 from edge.files import sha256
 
 OLDEST_OPSET = 11
@@ -20,7 +23,8 @@ def load(path: Path) -> tuple[onnx.ModelProto, str]:
     """Return the model, with external data read and functions inlined, and its file's SHA-256.
 
     Raises: ConvertError: the file is missing or unreadable, not ONNX, of an opset that is too old
-        or too new, or its external data is missing or lies outside its folder.
+        or too new, its external data is missing or lies outside its folder, or its functions
+        cannot be inlined.
     """
     try:
         data = path.read_bytes()
@@ -29,17 +33,26 @@ def load(path: Path) -> tuple[onnx.ModelProto, str]:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
-    except DecodeError as cause:
+        _check_text(model)
+    except (DecodeError, UnicodeDecodeError) as cause:
         raise ConvertError(
             f"{path}: not an ONNX file, or a truncated one ({len(data)} bytes); export it again"
         ) from cause
     if not model.graph.node or not model.ir_version:
         raise ConvertError(f"{path}: holds no ONNX graph; give the .onnx file that was exported")
     _check_opset(path, model)
-    _load_external_data(path, model)
-    if model.functions:
-        model = inliner.inline_local_functions(model)
-    return model, sha256(data)
+    for tensor in model.graph.initializer:
+        if external_data_helper.uses_external_data(tensor):
+            _read_external(path, tensor)
+    return inline(model, str(path)), sha256(data)
+
+
+def card_of(model: onnx.ModelProto) -> ModelCard | None:
+    """Return the card in a model's metadata, None where there is none. Raises: CardError."""
+    for entry in model.metadata_props:
+        if entry.key == CARD_KEY:
+            return ModelCard.from_json(entry.value)
+    return None
 
 
 def opset_of(model: onnx.ModelProto) -> int:
@@ -48,6 +61,19 @@ def opset_of(model: onnx.ModelProto) -> int:
         (entry.version for entry in model.opset_import if entry.domain in STANDARD_DOMAINS),
         default=0,
     )
+
+
+def _check_text(message: Message) -> None:
+    """Raise DecodeError for a string that is not UTF-8, which protobuf hands over as bytes."""
+    for field, value in message.ListFields():
+        if field.type not in (field.TYPE_MESSAGE, field.TYPE_STRING):
+            continue
+        single = isinstance(value, Message | str | bytes)
+        for item in (value,) if single else value:
+            if isinstance(item, Message):
+                _check_text(item)
+            elif isinstance(item, bytes):
+                raise DecodeError(f"{field.full_name} is not UTF-8")
 
 
 def _check_opset(path: Path, model: onnx.ModelProto) -> None:
@@ -60,29 +86,28 @@ def _check_opset(path: Path, model: onnx.ModelProto) -> None:
         )
 
 
-def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
+def _read_external(path: Path, tensor: onnx.TensorProto) -> None:
+    """Put the data of `tensor`, which lies in a file beside the model, into it."""
+    location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+    where = f"{path}: tensor {tensor.name!r} keeps its data in {location!r}"
     folder = path.resolve().parent
-    for tensor in model.graph.initializer:
-        if not external_data_helper.uses_external_data(tensor):
-            continue
-        info = external_data_helper.ExternalDataInfo(tensor)
-        target = (folder / info.location).resolve()
-        if Path(info.location).is_absolute() or not target.is_relative_to(folder):
-            raise ConvertError(
-                f"{path}: tensor {tensor.name!r} keeps its data in {info.location!r}, outside the "
-                "model's folder; only files beside the model are read"
-            )
-        if not target.is_file():
-            raise ConvertError(
-                f"{path}: tensor {tensor.name!r} keeps its data in {info.location!r}, which is not "
-                "there; copy that file beside the model"
-            )
-        try:
+    try:
+        target = (folder / location).resolve()
+        there = target.is_file()
+    except (OSError, ValueError, RuntimeError) as cause:  # too long, a NUL in it, circular links
+        raise ConvertError(f"{where}, which is no file name ({cause})") from cause
+    if Path(location).is_absolute() or not target.is_relative_to(folder):
+        raise ConvertError(
+            f"{where}, outside the model's folder; only files beside the model are read"
+        )
+    if not there:
+        raise ConvertError(f"{where}, which is not there; copy that file beside the model")
+    try:
+        with warnings.catch_warnings():
+            # onnx warns of keys that it does not know; they change nothing.
+            warnings.simplefilter("ignore")
             external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-        except (OSError, ValueError, onnx.checker.ValidationError) as cause:
-            raise ConvertError(
-                f"{path}: the data of tensor {tensor.name!r} in {info.location!r} cannot be read: "
-                f"{cause}"
-            ) from cause
-        tensor.data_location = onnx.TensorProto.DEFAULT
-        del tensor.external_data[:]
+    except (OSError, ValueError, onnx.checker.ValidationError) as cause:
+        raise ConvertError(f"{where}, which cannot be read: {cause}") from cause
+    tensor.data_location = onnx.TensorProto.DEFAULT
+    del tensor.external_data[:]

@@ -25,7 +25,9 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A value whose node was refused: nothing more can be said about it."""
+    """A value that cannot be had: its node was refused, or, with a reason, its reader is."""
+
+    reason: str = ""
 
 
 Resolved: TypeAlias = Activation | Missing | Array | None  # None: an optional input left out
@@ -56,10 +58,13 @@ class SourceNode:
     attributes: dict[str, Any] = field(default_factory=dict)
     # The batch that the file was exported with: constants that repeat it are read as 1.
     source_batch: int = 1
+    output_count: int = 1
 
     def activation(self, index: int) -> Activation:
         """Return input `index`. Raises: RefusedError: it is a constant or was left out."""
         value = self.inputs[index] if index < len(self.inputs) else None
+        if value is None:
+            raise RefusedError(f"input {index} was left out")
         if not isinstance(value, Activation):
             raise RefusedError(f"input {index} is a constant; only activations are supported there")
         return value
@@ -90,13 +95,22 @@ class SourceNode:
             raise RefusedError(f"its constant input {index} holds NaN or infinity")
         return value
 
+    def whole_numbers(self, index: int) -> list[int] | None:
+        """Return constant input `index`, a list of whole numbers; None when it was left out."""
+        value = self.constant(index)
+        if value is None:
+            return None
+        if value.ndim != 1 or value.dtype.kind != "i":
+            raise RefusedError(f"its constant input {index} is not a list of whole numbers")
+        return [int(number) for number in value]
+
     def scalar(self, index: int, default: float) -> float:
         """Return constant input `index`, which holds one number; `default` when left out."""
         value = self.constant(index)
         if value is None:
             return default
-        if value.size != 1 or np.isnan(value).any():
-            raise RefusedError(f"its constant input {index} holds {value.size} values, not one")
+        if value.size != 1 or value.dtype.kind not in "fiu" or np.isnan(value).any():
+            raise RefusedError(f"its constant input {index} is not one number")
         return float(value.reshape(()))
 
     def attribute(self, name: str, default: Any) -> Any:  # noqa: ANN401 (as the file has it)

@@ -21,6 +21,7 @@ from converters.onnx_import.handlers import (
     relu,
     reshape,
     softmax,
+    squeeze,
 )
 from converters.onnx_import.source import Converted, SourceNode
 
@@ -44,4 +45,5 @@ HANDLERS: Mapping[str, Handler] = {
     "Relu": relu.convert,
     "Reshape": reshape.convert,
     "Softmax": softmax.convert,
+    "Squeeze": squeeze.convert,
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from converters.onnx_import.handlers.affine import affine
 from converters.onnx_import.source import Activation, Emit, RefusedError, SourceNode
-from converters.operators import Add, Affine, Shape
+from converters.operators import Add, Shape
 from edge.tensors import F32
 
 
@@ -20,7 +21,7 @@ def convert(node: SourceNode) -> Emit:
         return Emit(Add(), (a, b))
     x: Activation = node.activation(1 - constants[0])
     offset = per_channel(node.weights(constants[0]), x.shape)
-    return Emit(Affine(np.ones_like(offset), offset), (x,))
+    return affine(x, np.ones_like(offset), offset)
 
 
 def per_channel(constant: F32, x: Shape) -> F32:
@@ -29,7 +30,12 @@ def per_channel(constant: F32, x: Shape) -> F32:
     Raises: RefusedError: it varies along other axes than the channels.
     """
     aligned = constant.reshape((1,) * (len(x) - constant.ndim) + constant.shape)
-    if aligned.ndim != len(x) or aligned.size not in (1, x[1]) or aligned.shape[1] != aligned.size:
+    if (
+        aligned.ndim != len(x)
+        or len(x) < 2
+        or aligned.size not in (1, x[1])
+        or aligned.shape[1] != aligned.size
+    ):
         raise RefusedError(
             f"its constant has shape {constant.shape}; supported is one value, or one a channel"
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from converters.onnx_import.handlers.affine import affine
 from converters.onnx_import.source import Emit, RefusedError, SourceNode
-from converters.operators import Affine
 
 
 def convert(node: SourceNode) -> Emit:
     """y = scale * (x - mean) / sqrt(variance + epsilon) + bias, computed in float64."""
-    if node.attribute("training_mode", 0):
+    # Before opset 14 only the outputs that training needs told the modes apart.
+    if node.attribute("training_mode", 0) or (node.opset < 14 and node.output_count > 1):
         raise RefusedError("it is in training mode; export the model in evaluation mode")
     scale, bias, mean, variance = (node.weights(i).astype(np.float64) for i in (1, 2, 3, 4))
     epsilon = node.attribute("epsilon", 1e-5)
@@ -20,5 +21,5 @@ def convert(node: SourceNode) -> Emit:
         raise RefusedError("a variance is negative")
     gain = scale / np.sqrt(variance + epsilon)
     offset = bias - mean * gain
-    operator = Affine(gain.astype(np.float32), offset.astype(np.float32))
-    return Emit(operator, (node.activation(0),))
+    with np.errstate(over="ignore"):  # `affine` refuses what becomes infinite
+        return affine(node.activation(0), gain.astype(np.float32), offset.astype(np.float32))

@@ -25,4 +25,8 @@ def convert(node: SourceNode) -> Emit:
             raise RefusedError(f"its bias has shape {constant.shape} for {weight.shape[0]} outputs")
         bias = np.broadcast_to(constant.reshape(-1), weight.shape[0]).astype(np.float32)
     alpha, beta = (np.float32(node.attribute(name, 1.0)) for name in ("alpha", "beta"))
-    return Emit(Gemm(np.ascontiguousarray(weight) * alpha, bias * beta), (x,))
+    with np.errstate(all="ignore"):
+        weight, bias = np.ascontiguousarray(weight) * alpha, bias * beta
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise RefusedError(f"alpha {alpha} and beta {beta} give NaN or infinity")
+    return Emit(Gemm(weight, bias), (x,))

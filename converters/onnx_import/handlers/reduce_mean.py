@@ -11,11 +11,10 @@ def convert(node: SourceNode) -> Emit:
     x = node.activation(0)
     rank = len(x.shape)
     # Opset 18 turned the attribute into an input.
-    axes = node.constant(1) if node.opset >= 18 else node.attribute("axes", [])
-    values = sorted(int(axis) % rank for axis in (axes if axes is not None else []))
-    if rank != 4 or values != [2, 3]:
+    axes = node.whole_numbers(1) if node.opset >= 18 else node.attribute("axes", [])
+    if rank != 4 or sorted(axis + rank if axis < 0 else axis for axis in axes or []) != [2, 3]:
         raise RefusedError(
-            f"axes {values} of {x.shape}; supported is the mean over height and width"
+            f"axes {axes or []} of {x.shape}; supported is the mean over height and width"
         )
     keep = bool(node.attribute("keepdims", 1))
     return Emit(GlobalAveragePool(), (x,), then=None if keep else Reshape(x.shape[:2]))

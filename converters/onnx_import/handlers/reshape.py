@@ -10,10 +10,9 @@ from converters.operators import Reshape, Shape
 
 def convert(node: SourceNode) -> Emit | Activation:
     x = node.activation(0)
-    constant = node.constant(1)
-    if constant is None or constant.ndim != 1 or constant.dtype.kind != "i":
-        raise RefusedError("its shape is not a list of whole numbers")
-    target = [int(side) for side in constant]
+    target = node.whole_numbers(1)
+    if target is None:
+        raise RefusedError("its shape was left out")
     if target and target[0] == node.source_batch:
         target[0] = 1
     shape = _resolve(target, x.shape, allow_zero=bool(node.attribute("allowzero", 0)))

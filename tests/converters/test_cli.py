@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from converters.cli import main
+
+KINDS = ("html", "json", "onnx", "tflite")
+
+
+def outputs(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_one_argument_is_enough(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "net.onnx"
+    model.write_bytes(model_file.read_bytes())
+    assert main(["--int8", str(model)]) == 0
+    assert outputs(tmp_path) == {"net.onnx", *(f"net.int8.{kind}" for kind in KINDS)}
+    out, err = capsys.readouterr()
+    assert "int8 TFLite" in out
+    assert "synthetic" in out
+    assert "imagenet is assumed" in err
+
+
+def test_json_says_what_was_written_and_how_good_it_is(
+    model_file: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--int8", str(model_file), "-o", str(tmp_path / "new" / "out"), "--json"]
+    flags = ["--preprocess", "tf", "--resize", "none", "--samples", "4", "--formats", "tflite"]
+    assert main([*args, *flags, "--calibration", str(pictures), "--evaluate", str(pictures)]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["files"] == ["net.int8.tflite", "net.int8.json", "net.int8.html"]
+    assert set(data["verification"]["scores"]) == {"float", "tflite"}
+    assert data["verification"]["scores"]["tflite"]["images"] == 12
+    assert data == json.loads((tmp_path / "new" / "out" / "net.int8.json").read_text())
+
+
+def refusal(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must be refused and return its one message."""
+    assert main(args) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = [line for line in err.splitlines() if not line.startswith("edge-convert: note:")]
+    assert lines[0].startswith("edge-convert: error: ")
+    assert "Traceback" not in err
+    return "\n".join(lines)
+
+
+def _conv_model(path: Path, op: str = "Sin") -> Path:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], "first"),
+        helper.make_node(op, ["a"], ["b"], "second"),
+        helper.make_node("NonZero", ["b"], ["y"], "third"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "bad",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return path
+
+
+def test_bad_models_are_refused_in_one_sentence(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truncated = tmp_path / "truncated.onnx"
+    truncated.write_bytes(model_file.read_bytes()[:5000])
+    text = tmp_path / "text.onnx"
+    text.write_text("this is not a model\n")
+    cases = {
+        str(tmp_path / "missing.onnx"): "No such file",
+        str(tmp_path): "Is a directory",
+        str(truncated): "not an ONNX file, or a truncated one",
+        str(text): "not an ONNX file",
+    }
+    for path, expected in cases.items():
+        assert expected in refusal(["--int8", path], capsys)
+
+
+def test_all_refusals_come_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refusal(["--int8", str(_conv_model(tmp_path / "bad.onnx"))], capsys)
+    assert "2 nodes cannot be converted" in message
+    assert "second (Sin)" in message
+    assert "third (NonZero)" in message
+
+
+def test_bad_calibration_sets_are_refused(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty, broken = tmp_path / "empty", tmp_path / "broken"
+    empty.mkdir()
+    broken.mkdir()
+    (broken / "a.jpg").write_bytes(b"\xff\xd8\xff garbage")
+    cases = {str(empty): "no image in it", str(broken): "not one of its 1 images can be read"}
+    cases[str(tmp_path / "nowhere")] = "no such file or folder"
+    for folder, expected in cases.items():
+        args = ["--int8", str(model_file), "-o", str(tmp_path / "out"), "--calibration", folder]
+        assert expected in refusal(args, capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_broken_images_among_good_ones_are_counted(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    for name in ("a.png", "b.png", "c.png"):
+        assert cv2.imwrite(str(folder / name), noise)
+    (folder / "b.png").write_bytes(b"no picture")
+    args = ["--int8", str(model_file), "-o", str(tmp_path), "--calibration", str(folder), "--json"]
+    assert main([*args, "--preprocess", "tf"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["skipped_images"] == ["b.png"]
+    assert data["ranges"]["samples"] == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--max-drop", "1"], "--max-drop needs --evaluate"),
+        (["--max-drop", "nan", "--evaluate", "x"], "--max-drop nan"),
+        (["--samples", "0"], "--samples 0"),
+        (["--color", "gray"], "the model's input has 3 channel(s)"),
+        (["--mean", "1,2"], "mean [1.0, 2.0]"),
+        (["--std", "0"], "std [0.0]"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(
+    model_file: Path, capsys: pytest.CaptureFixture[str], flags: list[str], expected: str
+) -> None:
+    assert expected in refusal(["--int8", str(model_file), *flags], capsys)
+
+
+@pytest.mark.parametrize("flags", [["--formats", "h5"], ["--resize", "x"], ["--mean", "a"], []])
+def test_usage_errors_exit_with_2(flags: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["model.onnx", *flags] if flags else [])
+    assert stopped.value.code == 2
+
+
+def test_a_gate_that_is_not_met_exits_with_3_and_writes_nothing(
+    model_file: Path,
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Quantizing to ranges far too narrow makes an artifact that is wrong about everything.
+    from calibration import observers
+    from calibration.histogram import StreamingHistogram
+
+    def narrow(histogram: StreamingHistogram) -> observers.Range:
+        whole = observers.min_max(histogram)
+        return observers.Range(whole.low / 1000, whole.high / 1000)
+
+    monkeypatch.setitem(observers.RULES, "mse", narrow)
+    # The truth is what float says, so that float is always right.
+    from converters import pipeline
+    from converters.request import Request
+
+    out = tmp_path / "out"
+    labelled = tmp_path / "labelled"
+    labelled.mkdir()
+    _label_as_float(model_file, pictures, labelled)
+    args = ["--int8", str(model_file), "-o", str(out), "--calibration", str(pictures)]
+    flags = ["--preprocess", "tf", "--evaluate", str(labelled), "--max-drop", "1"]
+    assert main([*args, *flags]) == 3
+    assert "points of top-1 below float" in capsys.readouterr().err
+    assert not out.exists()
+    assert pipeline.read_source(Request(model_file, out)).graph  # the model itself is fine
+
+
+def _label_as_float(model: Path, pictures: Path, folder: Path) -> None:
+    from calibration.dataset import open_images
+    from edge.backends import open_model
+    from edge.preprocess import PRESETS, Preprocessor
+
+    backend = open_model(model)
+    preprocessor = Preprocessor(PRESETS["tf"], backend.spec.input)
+    rows = ["file,class"]
+    for picture in open_images(str(pictures)):
+        assert not isinstance(picture, np.ndarray)
+        preprocessor.run(picture.pixels, picture.color, backend.input_view())
+        rows.append(f"{picture.name},{int(backend.run().argmax())}")
+        (folder / picture.name).write_bytes((pictures / picture.name).read_bytes())
+    (folder / "labels.csv").write_text("\n".join(rows))
+
+
+def test_a_failed_run_leaves_what_was_there(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for kind in KINDS:
+        (out / f"net.int8.{kind}").write_text("earlier")
+    # One of the four places is taken by a folder: the last rename cannot work.
+    (out / "net.int8.json").unlink()
+    (out / "net.int8.json").mkdir()
+    (out / "net.int8.json" / "inside").touch()
+    message = refusal(["--int8", str(model_file), "-o", str(out)], capsys)
+    assert "net.int8.json" in message
+    assert outputs(out) == {f"net.int8.{kind}" for kind in KINDS}
+    for kind in ("html", "onnx", "tflite"):
+        assert (out / f"net.int8.{kind}").read_text() == "earlier", kind
+
+
+def test_a_disk_that_takes_no_more_is_said(model_file: Path, tmp_path: Path) -> None:
+    # The kernel lets no file grow beyond the limit, as it does not on a full disk.
+    out = tmp_path / "out"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000,) * 2); "
+    args = ["--int8", str(model_file), "-o", str(out)]
+    run = f"import sys; from converters.cli import main; sys.exit(main({args!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", limit + run], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "File too large" in done.stderr
+    assert "model.int8.onnx" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    message = refusal(["--int8", str(model_file), "-o", str(tmp_path / "file" / "out")], capsys)
+    assert str(tmp_path / "file") in message
+
+
+def test_help_has_examples_and_needs_no_extra() -> None:
+    blocked = "import sys; sys.modules['onnx'] = None; sys.modules['onnxruntime'] = None; "
+    run = "from converters.cli import main; main(['--help'])"
+    done = subprocess.run(
+        [sys.executable, "-c", blocked + run],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "edge-convert --int8 model.onnx" in done.stdout
+
+
+def test_a_missing_package_names_its_extra(model_file: Path) -> None:
+    blocked = "import sys; sys.modules['onnxruntime'] = None; "
+    run = f"from converters.cli import main; sys.exit(main(['--int8', {str(model_file)!r}]))"
+    done = subprocess.run(
+        [sys.executable, "-c", blocked + run], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "edge-deploy[convert]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from calibration.progress import silent
+from converters import pipeline
+from converters.errors import ConvertError
+from converters.onnx_import.load import card_of
+from converters.pipeline import Conversion
+from converters.request import PreprocessFlags, Request
+from edge.backends import open_model
+from edge.card import CARD_KEY, ModelCard
+from edge.errors import EdgeError, GateError
+from edge.preprocess import PRESETS, PreprocessSpec
+
+
+def test_both_artifacts_hold_one_card(conversion: Conversion, tmp_path: Path) -> None:
+    for kind, data in conversion.artifacts.items():
+        path = tmp_path / f"m.{kind}"
+        path.write_bytes(data)
+        backend = open_model(path)
+        assert backend.spec.card == conversion.card
+        backend.close()
+    assert conversion.card.source_sha256
+    assert conversion.card.quantization["images"] == 8
+
+
+def test_artifacts_are_close_to_float_and_to_each_other(conversion: Conversion) -> None:
+    for kind in ("onnx", "tflite"):
+        score = conversion.verification.scores[kind]
+        # Random weights: two dozen layers of int8 leave at least 3 bits of signal.
+        assert score.sqnr_db is not None
+        assert score.sqnr_db > 18
+    output = conversion.verification.tensors[-1]
+    assert output.name == "logits"
+    assert output.steps is not None
+    assert output.steps <= 2
+
+
+def test_calibration_and_verification_share_no_picture(conversion: Conversion) -> None:
+    assert conversion.verification.pictures == "4 images held out of calibration"
+
+
+def test_every_operator_is_an_integer_one(conversion: Conversion) -> None:
+    for held in conversion.inventories.values():
+        assert held.in_float == ()
+    tflite = conversion.inventories["tflite"]
+    assert tflite.count("PAD", "PADV2", "TRANSPOSE", "QUANTIZE", "DEQUANTIZE") == 0
+    onnx_held = conversion.inventories["onnx"]
+    assert onnx_held.count("QLinearConv") == tflite.count("CONV_2D", "DEPTHWISE_CONV_2D")
+
+
+def test_converting_again_gives_the_same_bytes(conversion: Conversion) -> None:
+    assert pipeline.convert(conversion.request, silent).artifacts == conversion.artifacts
+
+
+def test_int8_and_uint8_activations_are_the_same_network(
+    conversion: Conversion, tmp_path: Path
+) -> None:
+    arm = pipeline.convert(replace(conversion.request, target="arm"), silent)
+    scores = []
+    for name, made in (("any", conversion), ("arm", arm)):
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(made.artifacts["onnx"])
+        backend = open_model(path, exact_kernels=True)
+        x = np.random.default_rng(0).uniform(-1, 1, backend.spec.input.shape)
+        backend.input_view()[...] = backend.spec.input.quantize(x.astype(np.float32))
+        scores.append(backend.spec.output.dequantize(backend.run()))
+        assert backend.spec.input.dtype == {"any": "uint8", "arm": "int8"}[name]
+    np.testing.assert_array_equal(scores[0], scores[1])
+
+
+def test_the_models_own_card_decides_unless_a_flag_does(
+    model_file: Path, pictures: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(model_file)
+    spec = PreprocessSpec("bgr", (0.4,), (0.3,), resize=36)
+    card = ModelCard("net", spec, tuple("abcde"))
+    onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    path = tmp_path / "carded.onnx"
+    onnx.save(model, path)
+    request = Request(path, tmp_path, str(pictures), 4)
+    source = pipeline.read_source(request)
+    assert source.card.preprocess == spec
+    assert source.card.labels == tuple("abcde")
+    assert source.notes == ()
+    flags = PreprocessFlags(resize=33)
+    changed = pipeline.read_source(replace(request, picture=flags))
+    assert changed.card.preprocess == replace(spec, resize=33)
+
+
+def test_without_card_and_flags_the_default_is_said(model_file: Path, tmp_path: Path) -> None:
+    source = pipeline.read_source(Request(model_file, tmp_path))
+    assert source.card.preprocess == PRESETS["imagenet"]
+    assert "--preprocess imagenet is assumed" in source.notes[0]
+
+
+def test_a_damaged_card_is_refused(model_file: Path) -> None:
+    model = onnx.load(model_file)
+    onnx.helper.set_model_props(model, {CARD_KEY: '{"format": 1}'})
+    with pytest.raises(EdgeError, match="card cannot be read"):
+        card_of(model)
+
+
+@pytest.mark.parametrize("labels", ["a\nb\n", "", "a\nb\nc\nd\ne\nf\n"])
+def test_labels_that_are_not_one_a_class_are_refused(
+    model_file: Path, tmp_path: Path, labels: str
+) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text(labels)
+    with pytest.raises(EdgeError, match=r"labels"):
+        pipeline.read_source(Request(model_file, tmp_path, labels=path))
+
+
+def test_preprocessed_tensors_calibrate_too(model_file: Path, tmp_path: Path) -> None:
+    rows = np.random.default_rng(1).uniform(-1, 1, (6, 3, 32, 32)).astype(np.float32)
+    np.savez(tmp_path / "rows.npz", rows=rows)
+    request = Request(model_file, tmp_path, str(tmp_path / "rows.npz"), 4)
+    made = pipeline.convert(request, silent)
+    assert made.verification.pictures == "2 images held out of calibration"
+    assert made.card.quantization["images"] == 4
+    low, high = made.calibrated.input_params.low, made.calibrated.input_params.high
+    step = made.calibrated.input_params.scale[0]
+    assert low == pytest.approx(rows.min(), abs=step)
+    assert high == pytest.approx(rows.max(), abs=step)
+
+
+def test_the_gate_passes_what_it_should_and_stops_what_it_should(
+    conversion: Conversion, pictures: Path
+) -> None:
+    request = replace(conversion.request, evaluate=str(pictures), max_drop=100.0)
+    made = pipeline.convert(request, silent)
+    assert made.verification.scores["float"].top1 is not None
+    made.check_gate()
+    # The same figures with a float model that is always right: every artifact falls short.
+    scores = dict(made.verification.scores)
+    scores["float"] = replace(scores["float"], top1=1.0)
+    scores["tflite"] = replace(scores["tflite"], top1=0.2)
+    spoiled = replace(
+        made,
+        request=replace(request, max_drop=1.0),
+        verification=replace(made.verification, scores=scores),
+    )
+    with pytest.raises(GateError, match=r"int8 \w+ file is \d+\.\d\d points of top-1 below"):
+        spoiled.check_gate()
+
+
+def test_a_model_with_two_outputs_is_refused(model_file: Path, tmp_path: Path) -> None:
+    model = onnx.load(model_file)
+    model.graph.output.append(onnx.helper.make_tensor_value_info("pool", 1, None))
+    path = tmp_path / "two.onnx"
+    onnx.save(model, path)
+    with pytest.raises(ConvertError, match="has 2 outputs"):
+        pipeline.read_source(Request(path, tmp_path))
