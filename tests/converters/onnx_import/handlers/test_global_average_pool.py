@@ -1,0 +1,15 @@
+import pytest
+
+from tests.converters.models import assert_same, build
+from tests.converters.onnx_import.refusals import assert_refused
+
+
+@pytest.mark.parametrize("opset", [11, 22])
+@pytest.mark.parametrize("size", ["1,1", "7,5"])
+def test_numbers(opset: int, size: str) -> None:
+    assert_same(build("y = GlobalAveragePool(x)", f"float[1,3,{size}]", opset=opset))
+
+
+def test_a_vector_has_no_pixels() -> None:
+    model = build("f = Flatten(x) y = GlobalAveragePool(f)")
+    assert_refused(model, "has no pixels")

@@ -1,0 +1,61 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import helper, parser
+
+from converters.errors import ConvertError
+from converters.onnx_import.functions import MAX_DEPTH, MAX_NODES, inline
+from converters.onnx_import.load import load
+from tests.converters.models import assert_same, build
+
+OWN = helper.make_opsetid("own", 1)
+
+
+def with_functions(body: str, functions: Sequence[str]) -> onnx.ModelProto:
+    model = build(body)
+    model.opset_import.append(OWN)
+    heading = '<domain: "own", opset_import: ["" : 17, "own" : 1]>'
+    model.functions.extend(parser.parse_function(f"{heading} {text}") for text in functions)
+    return model
+
+
+def chain(length: int) -> onnx.ModelProto:
+    """Return a model of functions F0 to F`length`, each but the last of which calls the next."""
+    calls = [f"F{i} (a) => (b) {{ b = own.F{i + 1}(a) }}" for i in range(length)]
+    return with_functions("y = own.F0(x)", [*calls, f"F{length} (a) => (b) {{ b = Relu(a) }}"])
+
+
+def test_functions_are_inlined(tmp_path: Path) -> None:
+    block = "Block <bias> (a) => (c) { k = Constant<value_float: float = @bias>() b = Add(a, k) "
+    block += "c = Relu(b) }"
+    model = with_functions("a = own.Block<bias=0.5>(x) y = own.Block<bias=-0.25>(a)", [block])
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    graph = assert_same(load(tmp_path / "m.onnx")[0])
+    assert len(graph.nodes) == 4
+
+
+def test_a_model_without_functions_is_returned_as_it_is() -> None:
+    model = build("y = Relu(x)")
+    assert inline(model, "m.onnx") is model
+
+
+def test_deepest_chain_and_one_deeper() -> None:
+    assert [node.op_type for node in inline(chain(MAX_DEPTH - 1), "m.onnx").graph.node] == ["Relu"]
+    with pytest.raises(ConvertError, match=r"^m\.onnx: its functions call .* deep"):
+        inline(chain(MAX_DEPTH), "m.onnx")
+
+
+@pytest.mark.parametrize("start", ["own.F", "Relu"])
+def test_circles(start: str) -> None:
+    functions = ["F (a) => (b) { b = own.G(a) }", "G (a) => (b) { b = own.F(a) }"]
+    with pytest.raises(ConvertError, match=r"^m\.onnx: its functions"):
+        inline(with_functions(f"y = {start}(x)", functions), "m.onnx")
+
+
+def test_doubling_is_stopped_before_it_fills_the_memory() -> None:
+    calls = [f"F{i} (a) => (b) {{ c = own.F{i + 1}(a) b = own.F{i + 1}(c) }}" for i in range(40)]
+    model = with_functions("y = own.F0(x)", [*calls, "F40 (a) => (b) { b = Relu(a) }"])
+    with pytest.raises(ConvertError, match=f"stand for {2**40} nodes; at most {MAX_NODES}"):
+        inline(model, "m.onnx")

@@ -1,0 +1,250 @@
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from converters.errors import ConvertError, UnsupportedModelError
+from converters.onnx_import.importer import MAX_SIDE
+from tests.converters.models import assert_same, build, imported, int64, normal
+from tests.converters.onnx_import.refusals import assert_refused
+
+CLASSIFIER = (
+    "c = Conv<pads=[1,1,1,1], strides=[2,2]>(x, w, b) k = Clip(c, zero, six) "
+    "e = Conv<group=4, pads=[1,1,1,1]>(k, d) r = Relu(e) a = Add(r, k) "
+    "p = GlobalAveragePool(a) f = Flatten(p) y = Gemm<transB=1>(f, g)"
+)
+WEIGHTS = {
+    "w": normal(4, 3, 3, 3),
+    "b": normal(4),
+    "d": normal(4, 1, 3, 3),
+    "g": normal(5, 4),
+    "zero": np.asarray(0, np.float32),
+    "six": np.asarray(6, np.float32),
+}
+
+
+def classifier(x: str = "float[1,3,8,8]", opset: int = 17) -> onnx.ModelProto:
+    model = build(CLASSIFIER, x, opset=opset)
+    model.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in WEIGHTS.items())
+    return model
+
+
+@pytest.mark.parametrize("opset", range(11, onnx.defs.onnx_opset_version() + 1))
+def test_every_opset(opset: int) -> None:
+    graph = assert_same(classifier(opset=opset))
+    assert [node.kind for node in graph.nodes] == [
+        *("Conv", "Clamp", "Conv", "Clamp", "Add", "GlobalAveragePool", "Reshape", "Gemm")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("x", "batch"), [("float[1,3,8,8]", 1), ("float[8,3,8,8]", 8), ("float[N,3,8,8]", 3)]
+)
+def test_every_batch_becomes_one(x: str, batch: int) -> None:
+    assert_same(classifier(x), batch=batch)
+
+
+def test_the_standard_domain_spelled_out() -> None:
+    model = classifier()
+    for node in model.graph.node:
+        node.domain = "ai.onnx"
+    assert len(imported(model).nodes) == 8
+
+
+def test_initializers_that_are_inputs_too() -> None:
+    model = classifier()
+    for tensor in model.graph.initializer:
+        model.graph.input.append(
+            helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims)
+        )
+    assert_same(model)
+
+
+def test_names_are_made_unique() -> None:
+    model = build("a = Relu(x) b = Relu(a) c = Relu(b) y = Relu(c)")
+    for node, name in zip(model.graph.node, ["n", "n", "", "n"], strict=True):
+        node.name = name
+    graph = imported(model)
+    assert len({node.name for node in graph.nodes}) == 4
+    assert graph.nodes[0].name == "n"
+    assert graph.nodes[2].name == "Relu_c"
+
+
+def test_several_outputs_and_one_named_twice() -> None:
+    model = build("a = Relu(x) b = Identity(a) c = Flatten(a)", outputs=["c", "b", "a"])
+    assert imported(model).outputs == ("c", "a")
+
+
+def test_all_refusals_at_once() -> None:
+    model = build(
+        "a = Sigmoid(x) b = Relu(a) c = Conv(b, w) d = Tanh(x) e = Conv<group=2>(x, w) "
+        "s = Shape(c) g = Gather(s, i) y = own.Thing(x)",
+        w=normal(2, 3, 1, 1),
+        i=int64(0),
+    )
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    with pytest.raises(UnsupportedModelError) as caught:
+        imported(model)
+    refused = {refusal.op_type: refusal.reason for refusal in caught.value.refusals}
+    # What reads a refused value is not refused for that: Relu, the first Conv, Shape, Gather.
+    assert list(refused) == ["Sigmoid", "Tanh", "Conv", "Thing"]
+    assert refused["Sigmoid"].startswith("not supported; supported are: Add, AveragePool")
+    assert refused["Conv"].startswith("2 groups over 3 channels")
+    assert refused["Thing"] == "operators of the domain 'own' are not supported"
+    message = str(caught.value)
+    assert message.startswith("tiny.onnx: 4 nodes cannot be converted:\n  - Sigmoid_a (Sigmoid): ")
+    assert len(message.splitlines()) == 5
+
+
+def test_a_foldable_operator_on_the_image_is_refused() -> None:
+    assert_refused(build("y = Mul(x, x)"), "not supported")
+
+
+def test_a_graph_inside_a_node_is_refused() -> None:
+    model = build("y = If(c)", c=np.asarray(True))
+    branch = helper.make_graph([], "branch", [], [])
+    model.graph.node[0].attribute.append(helper.make_attribute("then_branch", branch))
+    assert_refused(model, "not supported")
+    model.graph.node[0].op_type = "Relu"
+    model.graph.node[0].input[0] = "x"
+    assert_refused(model, "attribute 'then_branch' holds a GraphProto")
+
+
+def test_an_attribute_of_another_type_is_refused() -> None:
+    model = build("y = Flatten(x)")
+    model.graph.node[0].attribute.append(helper.make_attribute("axis", "one"))
+    assert_refused(model, "not as opset 17 defines it")
+
+
+def test_an_attribute_that_refers_to_a_function_is_refused() -> None:
+    model = build("y = Flatten(x)")
+    model.graph.node[0].attribute.add(name="axis", ref_attr_name="axis", type=2)
+    assert_refused(model, "cannot be read")
+
+
+@pytest.mark.parametrize("body", ["y = Relu(nowhere)", "b = Relu(y) y = Relu(b)", "y = Relu(y)"])
+def test_inputs_that_nothing_before_makes(body: str) -> None:
+    assert_refused(build(body, outputs=["y"]), "nothing before it makes its input")
+
+
+@pytest.mark.parametrize("body", ["y = Relu(x) y = Relu(x)", "x = Relu(x) y = Relu(x)"])
+def test_values_made_twice(body: str) -> None:
+    with pytest.raises(ConvertError, match="a second time"):
+        imported(build(body))
+
+
+def test_a_second_output_over_a_value() -> None:
+    with pytest.raises(ConvertError, match="makes 'x' a second time"):
+        imported(build("y, x = Dropout(x)"))
+
+
+def test_a_node_without_output_is_refused() -> None:
+    model = build("y = Relu(x) z = Relu(x)")
+    model.graph.node[1].output[0] = ""
+    assert_refused(model, "its first output has no name")
+    del model.graph.node[1].output[:]
+    assert_refused(model, "its first output has no name")
+
+
+@pytest.mark.parametrize(
+    ("body", "outputs", "reason"),
+    [
+        ("y = Relu(x)", [], "the graph has no output"),
+        ("y = Relu(x)", ["z"], "output 'z' does not depend on the image"),
+        ("y = Shape(x)", ["y"], "output 'y' does not depend on the image"),
+        ("y = Identity(x)", ["y"], "gives its input back unchanged"),
+        ("y = Relu(x)", ["y", "x"], "gives its input back unchanged"),
+    ],
+)
+def test_outputs(body: str, outputs: list[str], reason: str) -> None:
+    with pytest.raises(ConvertError, match=reason):
+        imported(build(body, outputs=outputs))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "q = QuantizeLinear(x, s) y = DequantizeLinear(q, s)",
+        "y = QLinearConv(x, s, s, s, s, s, s, s)",
+        "y = ConvInteger(x, s)",
+        "y, a, b = DynamicQuantizeLinear(x)",
+    ],
+)
+def test_a_quantized_model_is_refused(body: str) -> None:
+    with pytest.raises(ConvertError, match=r"already quantized .* give the float32 model"):
+        imported(build(body, s=np.asarray(0.1, np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("x", "reason"),
+    [
+        ("float16[1,3,8,8]", "input 'x' is FLOAT16; only float32"),
+        ("int64[1,3,8,8]", "input 'x' is INT64; only float32"),
+        ("uint8[1,3,8,8]", "input 'x' is UINT8; only float32"),
+        ("float[1,3,8]", r"shape \[1, 3, 8\], which is not one image"),
+        ("float[1,8,8,3]", r"shape \[1, 8, 8, 3\], which is not one image"),
+        ("float[1,4,8,8]", r"not one image; allowed: \[batch, C, H, W\] with C of 1 or 3"),
+        ("float[1,C,8,8]", r"shape \[1, \?, 8, 8\], which is not one image"),
+        ("float[1,3,H,W]", r"height and width must be fixed numbers"),
+        ("float[1,3,8,0]", "height and width must be fixed"),
+        ("float[1,128]", "which is not one image"),
+        ("float", "which is not one image"),
+        ("seq(float[1,3,8,8])", "is no tensor"),
+    ],
+)
+def test_other_inputs(x: str, reason: str) -> None:
+    with pytest.raises(ConvertError, match=reason):
+        imported(build("y = Relu(x)", x))
+
+
+def test_the_largest_image_and_one_larger() -> None:
+    assert imported(build("y = Relu(x)", f"float[1,3,{MAX_SIDE},1]")).input_shape[2] == MAX_SIDE
+    with pytest.raises(ConvertError, match="height and width"):
+        imported(build("y = Relu(x)", f"float[1,3,{MAX_SIDE + 1},1]"))
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+@pytest.mark.parametrize("side", [-1, -(2**62), 2**62])
+def test_sides_out_of_range(axis: int, side: int) -> None:
+    model = build("y = Relu(x)")
+    model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = side
+    with pytest.raises(ConvertError, match="input 'x' has shape"):
+        imported(model)
+
+
+def test_an_unknown_element_type() -> None:
+    model = build("y = Relu(x)")
+    model.graph.input[0].type.tensor_type.elem_type = 999
+    with pytest.raises(ConvertError, match="input 'x' is no tensor"):
+        imported(model)
+
+
+def test_two_inputs_and_none() -> None:
+    model = build("y = Relu(x)")
+    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1]))
+    with pytest.raises(ConvertError, match=r"has 2 inputs \(x, mask\); a classifier has one"):
+        imported(model)
+    del model.graph.input[:]
+    with pytest.raises(ConvertError, match=r"has 0 inputs \(none\)"):
+        imported(model)
+
+
+def test_float16_weights_are_refused() -> None:
+    model = build("y = Conv(x, w)", w=normal(2, 3, 1, 1).astype(np.float16))
+    with pytest.raises(ConvertError, match="tensor 'w' is float16; export the model in float32"):
+        imported(model)
+
+
+@pytest.mark.parametrize("dims", [[-1, 3, 1, 1], [1 << 40, 3, 1, 1], [2, 3, 1, 2], [1 << 62] * 4])
+def test_tensors_whose_data_does_not_fit(dims: list[int]) -> None:
+    model = build("y = Conv(x, w)", w=normal(2, 3, 1, 1))
+    model.graph.initializer[0].dims[:] = dims
+    with pytest.raises(ConvertError, match="the data of tensor 'w' does not fit its shape"):
+        imported(model)
+
+
+def test_an_output_that_would_be_huge_is_refused() -> None:
+    model = build(
+        "y = Conv<pads=[4096,4096,4096,4096]>(x, w)", "float[1,1,16384,1]", w=normal(9, 1, 1, 1)
+    )
+    assert_refused(model, "empty or too large")
