@@ -86,6 +86,8 @@ def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
     head = [f"{name}: calibrated on {ranges.samples} {kind}, compared on {verification.pictures}"]
     if ranges.synthetic:
         head.append("no pictures were given: --calibration DIR with your camera's is better")
+        if conversion.request.evaluate is None:
+            head.append("(synthetic ones belong to no class, so agreement on them says little)")
     skipped = len(conversion.calibrated.broken) + verification.scores[FLOAT].broken
     if skipped:
         head.append(f"{skipped} broken images were passed over")

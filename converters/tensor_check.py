@@ -17,6 +17,7 @@ from converters.graph import Graph
 from converters.quantize.quantized import QuantizedGraph
 from converters.tflite.layout import Placed, place
 from edge.backends.onnx import EXACT_KERNELS
+from edge.backends.quiet import without_info
 from edge.tensors import F32, Array
 
 
@@ -98,13 +99,13 @@ class _TfliteTensors:
     """The TFLite artifact in LiteRT, keeping every tensor."""
 
     def __init__(self, model: bytes, quantized: QuantizedGraph) -> None:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), without_info():
             # It warns that keeping every tensor costs memory, which is what is wanted here.
             warnings.simplefilter("ignore", UserWarning)
             self._interpreter: Any = Interpreter(
                 model_content=model, experimental_preserve_all_tensors=True, num_threads=2
             )
-        self._interpreter.allocate_tensors()
+            self._interpreter.allocate_tensors()
         self.placed: Mapping[str, Placed] = place(quantized.graph)
         self.indices = {
             detail["name"]: detail["index"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge.backends.base import BackendError, ModelSpec, brief
+from edge.backends.quiet import without_info
 from edge.backends.tflite_metadata import MetadataError, read_metadata
 from edge.card import CARD_KEY, ModelCard
 from edge.errors import MissingExtraError
@@ -24,8 +25,9 @@ class LiteRtBackend:
         runtime, interpreter_class = _runtime()
         try:
             card = read_metadata(data, CARD_KEY)
-            interpreter = interpreter_class(model_content=data, num_threads=threads)
-            interpreter.allocate_tensors()
+            with without_info():
+                interpreter = interpreter_class(model_content=data, num_threads=threads)
+                interpreter.allocate_tensors()
             inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         except (MetadataError, ValueError, RuntimeError) as cause:
             raise BackendError(
