@@ -19,6 +19,25 @@ $(VENV)/.%: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
+# The bundled model through every stage; OUT holds what comes out.
+DIGITS := converters/mobilenet_v2/digits/digits.onnx
+SECONDS ?= 10
+demo: $(VENV)/.demo
+	@mkdir -p $(OUT) && rm -f $(OUT)/latency.jsonl*
+	@echo "== Pictures: digits on cards, some to calibrate on, others to evaluate"
+	$(BIN)/python -m converters.mobilenet_v2.digits.samples --out $(OUT)/pictures
+	@echo "== Convert, and compare with float"
+	$(BIN)/edge-convert --int8 $(DIGITS) -o $(OUT) \
+		--calibration $(OUT)/pictures/calibration --evaluate $(OUT)/pictures/evaluation
+	@echo "== Run the live loop for $(SECONDS) s on a replayed camera"
+	$(BIN)/python device_scripts/live_classify.py --model $(OUT)/digits.int8.tflite \
+		--source digits --duration $(SECONDS) --log $(OUT)/latency.jsonl
+	@echo "== Report"
+	$(BIN)/edge-report $(OUT)/latency.jsonl --html $(OUT)/latency.html
+	@echo "== Open these:"
+	@echo "   $(OUT)/digits.int8.html   what int8 costs, and where"
+	@echo "   $(OUT)/latency.html       where a frame's time goes"
+
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
