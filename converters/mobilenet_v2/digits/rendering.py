@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.mobilenet_v2.digits.spec import SIDE, Cropper
-from edge.sources.card_renderer import INK, SCENE_H, SCENE_W, CardRenderer, smooth_ink
+from edge.sources.card_renderer import INK, CardRenderer, smooth_ink
+from edge.sources.card_scene import SCENE_H, SCENE_W
 from edge.sources.digit_cards import Digits
 from edge.tensors import F32, U8
 
 Progress = Callable[[int, int], None]
 
-CHUNK = 16  # digits that a process renders between two reports
+CHUNK = 48  # digits that a process renders between two reports
 # The displacement of a handwriting that varies: a grid of some points, moved by some pixels.
 ELASTIC_GRID = 5
 ELASTIC_PIXELS = 5.0

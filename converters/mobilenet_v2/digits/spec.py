@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from converters.mobilenet_v2.architecture import Architecture
-from edge.preprocess import PreprocessSpec, Preprocessor
+from edge.preprocess import Preprocessor, PreprocessSpec
 from edge.tensors import U8, TensorSpec
 
 NAME = "digits"
@@ -32,4 +32,5 @@ class Cropper:
         """Return what the model sees of `frame` (uint8 [H, W, 3] BGR): uint8 [3, 96, 96] RGB."""
         out = np.empty((1, 3, SIDE, SIDE), np.uint8)
         self._preprocessor.run(frame, "bgr", out)
-        return out[0]
+        crop: U8 = out[0]
+        return crop

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from converters.mobilenet_v2.architecture import Architecture, Layer
@@ -11,7 +10,7 @@ from edge.tensors import F32
 DROPOUT = 0.1
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(nn.Module):  # type: ignore[misc]  # torch may be absent
     """float32 [N, C, H, W] to logits [N, K]; the same sheets as the ONNX builder reads."""
 
     def __init__(self, architecture: Architecture) -> None:

@@ -15,8 +15,14 @@ from numpy.typing import NDArray
 from converters.mobilenet_v2.build import build
 from converters.mobilenet_v2.digits.evaluate import accuracy
 from converters.mobilenet_v2.digits.rendering import Plan, crops, frames, plain_frame
-from converters.mobilenet_v2.digits.spec import ARCHITECTURE, FIGURES, LABELS, MODEL, NAME
-from converters.mobilenet_v2.digits.spec import PREPROCESS
+from converters.mobilenet_v2.digits.spec import (
+    ARCHITECTURE,
+    FIGURES,
+    LABELS,
+    MODEL,
+    NAME,
+    PREPROCESS,
+)
 from edge import __version__, files
 from edge.card import ModelCard
 from edge.command import new_parser, run_command
@@ -40,7 +46,7 @@ WARM_UP = 0.04  # of all steps
 EMA_DECAY = 0.998
 SHIFT = 5  # pixels of 96
 HELD_OUT_RENDERS = 10
-SETTLING_BATCHES = 128
+SETTLING_BATCHES = 48
 REPORT_EVERY = 200  # steps
 EXAMPLES = """  python -m converters.mobilenet_v2.digits.train --out converters/mobilenet_v2/digits
   nice -n 15 python -m converters.mobilenet_v2.digits.train --out /tmp/digits --epochs 2"""
@@ -99,7 +105,7 @@ def fit(pictures: U8, classes: NDArray[np.int64], epochs: int, seed: int) -> Mob
 
     Args: pictures: uint8 [N, 3, 96, 96] RGB; classes: int64 [N].
     """
-    module = MobileNetV2(ARCHITECTURE).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = MobileNetV2(ARCHITECTURE).to(memory_format=torch.channels_last)
     averaged = torch.optim.swa_utils.AveragedModel(
         module, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY)
     )
@@ -137,11 +143,12 @@ def fit(pictures: U8, classes: NDArray[np.int64], epochs: int, seed: int) -> Mob
                 )
     trained: MobileNetV2 = averaged.module
     _settle(trained, pictures, random)
-    return trained.eval()
+    trained.eval()
+    return trained
 
 
 def _settle(module: MobileNetV2, pictures: U8, random: np.random.Generator) -> None:
-    """Measure BatchNorm's statistics anew: averaged weights have others than those they came from."""
+    """Measure BatchNorm's statistics anew: those that were learned belong to other weights."""
     module.train()
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -173,7 +180,7 @@ def _batch(pictures: U8, random: np.random.Generator) -> Tensor:
 
 
 def _show_rendering(done: int, total: int) -> None:
-    print(f"rendered {done}/{total}", end="\r" if sys.stdout.isatty() else "\n", flush=True)
+    print(f"rendered {done}/{total}", flush=True)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
