@@ -1,0 +1,44 @@
+import numpy as np
+
+from converters.graph import Graph, Node
+from converters.onnx_qdq.writer import write_float
+from converters.operators import Affine, Conv, Gemm
+from converters.passes.lower_affine import lower_affine
+from tests.converters.models import build, imported, normal, run
+from tests.converters.passes.graphs import applied
+
+GAIN, OFFSET = normal(3, seed=1), normal(3, seed=2)
+
+
+def graph(shape: tuple[int, ...]) -> Graph:
+    node = Node("n", Affine(GAIN, OFFSET), ("x",), "y")
+    return Graph("g", "x", shape, ("y",), (node,))
+
+
+def test_on_pixels_it_is_a_depthwise_convolution() -> None:
+    result = applied(lower_affine, graph((1, 3, 4, 5)))
+    (node,) = result.graph.nodes
+    assert isinstance(node.operator, Conv)
+    assert node.operator.is_depthwise
+    assert result.changed == ("n as Conv",)
+
+
+def test_on_vectors_it_is_a_diagonal_gemm() -> None:
+    result = applied(lower_affine, graph((1, 3)))
+    (node,) = result.graph.nodes
+    assert isinstance(node.operator, Gemm)
+    np.testing.assert_array_equal(node.operator.weight, np.diag(GAIN))
+
+
+def test_numbers_are_those_of_the_affine() -> None:
+    x = normal(1, 3, 4, 5)
+    (y,) = run(write_float(lower_affine(graph(x.shape)).graph), x)
+    expected = x * GAIN[:, None, None] + OFFSET[:, None, None]
+    np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_other_operators_are_left() -> None:
+    other = imported(build("y = Relu(x)"))
+    result = applied(lower_affine, other)
+    assert result.graph == other
+    assert result.changed == ()
