@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from converters import numbers
+from converters.inventory import Inventory, inventory
+from converters.onnx_qdq.writer import write_float
+from converters.pipeline import Conversion
+from converters.report import render
+from converters.sqnr_plot import sqnr_plot
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_the_report_says_what_was_measured(conversion: Conversion) -> None:
+    page = render(conversion)
+    score = conversion.verification.scores["tflite"]
+    assert score.agreement is not None
+    assert numbers.percent(score.agreement) in page
+    assert numbers.decibels(score.sqnr_db) in page
+    assert conversion.card.source_sha256 in page
+    worst = min(conversion.verification.tensors, key=lambda c: min(c.sqnr_db.values()))
+    assert worst.name in page
+
+
+def test_the_report_fetches_nothing_and_escapes_names(conversion: Conversion) -> None:
+    card = replace(conversion.source.card, name="<script>alert(1)</script>")
+    page = render(replace(conversion, source=replace(conversion.source, card=card)))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert not re.search(r'(src|href)="(https?:)?//', page)
+
+
+def test_operators_in_float_are_shown(conversion: Conversion) -> None:
+    held = Inventory({"QLinearConv": 3, "Sin": 1}, ("sin_of_something",))
+    page = render(replace(conversion, inventories={"onnx": held}))
+    assert "sin_of_something" in page
+    assert "1 Sin" in page
+
+
+def test_the_inventory_tells_a_float_model_from_an_int8_one(conversion: Conversion) -> None:
+    graph = conversion.source.graph
+    as_float = inventory("onnx", write_float(graph).SerializeToString())
+    assert len(as_float.in_float) > 20
+    assert as_float.count("QLinearConv") == 0
+    assert inventory("onnx", conversion.artifacts["onnx"]).in_float == ()
+
+
+def test_the_plot_has_a_line_for_each_artifact_and_scales_to_its_values() -> None:
+    lines: dict[str, list[float | None]] = {"one": [30.0, None, 10.0], "two": [12.0, 25.0, -5.0]}
+    root = ET.fromstring(sqnr_plot(["a", "<b>", "c"], lines))  # noqa: S314 (our own drawing)
+    drawn = root.findall(f"{SVG}polyline")
+    counts = [len(line.attrib["points"].split()) for line in drawn]
+    assert counts == [2, 3]
+    levels = [float(text.text or "") for text in root.iter(f"{SVG}text") if _is_number(text.text)]
+    assert (min(levels), max(levels)) == (-10, 30)
+    # Higher is better and higher up: y grows downwards.
+    (_, high), (_, low) = (map(float, p.split(",")) for p in drawn[0].attrib["points"].split())
+    assert high < low
+
+
+def _is_number(text: str | None) -> bool:
+    return text is not None and re.fullmatch(r"-?\d+", text) is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (float("inf"), "exact"), (float("nan"), "-"), (21.26, "21.3 dB")],
+)
+def test_decibels(value: float | None, text: str) -> None:
+    assert numbers.decibels(value) == text
+
+
+def test_sizes_and_shares() -> None:
+    assert numbers.size(3_840_000) == "3.84 MB"
+    assert numbers.size(1_500) == "1.5 kB"
+    assert numbers.percent(0.98765) == "98.77 %"
+    assert numbers.percent(None) == "-"
