@@ -54,7 +54,7 @@ class OnnxNodes:
         limits = [
             ""
             if np.isinf(limit)
-            else self.constant(f"clamp/{limit:g}", np.asarray(limit, np.float32))
+            else self.constant(f"clamp/{limit!r}", np.asarray(limit, np.float32))
             for limit in (clamp.low, clamp.high)
         ]
         return self.add("Clip", [source, *limits], output)

@@ -49,7 +49,9 @@ class QuantParams:
 
     def saturates_at(self, low: float, high: float) -> bool:
         """Whether the integers' own limits clamp to [low, high], to half a step at either end."""
-        half = self.scale[0] / 2
+        # A clamp around zero puts the zero point exactly between two integers, so that the ends
+        # move by all of half a step; the rest is the rounding of the scale to float32.
+        half = self.scale[0] * 0.5001
         return self.low >= low - half and self.high <= high + half
 
     def spec(self, name: str, shape: tuple[int, ...], dtype: str) -> TensorSpec:
