@@ -1,0 +1,106 @@
+import pytest
+
+from calibration.observers import Range, RangeTable
+from converters.errors import ConvertError
+from converters.graph import Graph
+from converters.operators import Conv
+from converters.passes import run_passes
+from converters.quantize.assign import assign, observed_values
+from converters.quantize.params import QuantParams, from_range
+from converters.quantize.rules import ADD_FACTORS, MAX_CONV_FACTOR
+from tests.converters.models import Constants, build, f32, imported, normal
+
+INPUT = from_range(-1.0, 1.0)
+WEIGHT = normal(3, 3, 1, 1)
+
+
+def table(**ranges: tuple[float, float]) -> RangeTable:
+    return RangeTable({name: Range(*ends) for name, ends in ranges.items()}, "minmax", 1)
+
+
+def prepared(body: str, **constants: object) -> Graph:
+    arrays: Constants = {name: f32(value) for name, value in constants.items()}
+    return run_passes(imported(build(body, **arrays)))[0]
+
+
+def test_observed_are_those_with_a_range_of_their_own() -> None:
+    graph = prepared(
+        "c = Conv(x, w) m = MaxPool<kernel_shape=[2,2]>(c) a = AveragePool<kernel_shape=[2,2]>(m) "
+        "r = Relu(a) s = Add(r, a) p = GlobalAveragePool(s) f = Flatten(p) g = Gemm(f, k) "
+        "y = Softmax(g)",
+        w=WEIGHT,
+        k=normal(3, 4),
+    )
+    assert observed_values(graph) == ("c", "r", "s", "p", "g")
+
+
+def test_ties_and_fixed_parameters() -> None:
+    graph = prepared(
+        "m = MaxPool<kernel_shape=[2,2]>(x) a = AveragePool<kernel_shape=[2,2]>(m) "
+        "p = GlobalAveragePool(a) f = Flatten(p) y = Softmax(f)"
+    )
+    activations = assign(graph, INPUT, table(p=(-2.0, 3.0))).activations
+    assert activations["x"] == activations["m"] == activations["a"] == INPUT
+    assert activations["p"] == activations["f"] == from_range(-2.0, 3.0)
+    # What TFLite's kernel demands, and ONNX Runtime's takes.
+    assert activations["y"] == QuantParams((1 / 256,), (-128,))
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 6.0), (0.0, float("inf")), (-1.0, 1.0), (0.0, 3.0)]
+)
+@pytest.mark.parametrize("node", ["c = Conv(x, w)", "q = Identity(x) c = Add(x, q)", "c = {}"])
+def test_clamps_are_what_the_integers_saturate_at(node: str, low: float, high: float) -> None:
+    body = "y = Clip(x, low, high)" if node == "c = {}" else f"{node} y = Clip(c, low, high)"
+    graph = prepared(body, w=WEIGHT, low=low, high=high)
+    # Observed by another program, unclamped: nothing beyond the clamp may be held.
+    params = assign(graph, INPUT, table(y=(-9.0, 9.0))).activations["y"]
+    assert params == from_range(max(low, -9.0), min(high, 9.0))
+    assert params.saturates_at(low, high)
+
+
+def test_a_convolution_keeps_its_factor_below_the_kernels_limit() -> None:
+    graph = prepared("y = Conv(x, w)", w=[[[[1e4]], [[0]], [[0]]]])
+    for high in (1e4, 10.0, 1e-3, 0.0):
+        quantized = assign(graph, INPUT, table(y=(0.0, high)))
+        (weights,) = quantized.weights.values()
+        (scale,) = quantized.activations["y"].scale
+        assert weights.bias_scale.max() / scale < MAX_CONV_FACTOR
+        wanted = from_range(0.0, high).scale[0]
+        if weights.bias_scale.max() / wanted < MAX_CONV_FACTOR:
+            assert scale == wanted
+        else:
+            assert scale > wanted
+
+
+@pytest.mark.parametrize("high", [100.0, 1e-1, 1e-6])
+def test_an_add_keeps_its_factors_inside_the_kernels_limits(high: float) -> None:
+    graph = prepared("c = Conv(x, w) y = Add(c, x)", w=WEIGHT)
+    quantized = assign(graph, INPUT, table(c=(-50.0, 50.0), y=(-high, high)))
+    activations = quantized.activations
+    for name in ("c", "x"):
+        assert activations[name].scale[0] / activations["y"].scale[0] < ADD_FACTORS[1]
+
+
+def test_every_weighted_node_has_its_constants() -> None:
+    graph = prepared(
+        "c = Conv(x, w) p = GlobalAveragePool(c) f = Flatten(p) y = Gemm<transB=1>(f, k)",
+        w=WEIGHT,
+        k=normal(4, 3),
+    )
+    quantized = assign(graph, INPUT, table(c=(-1.0, 1.0), p=(-1.0, 1.0), y=(-1.0, 1.0)))
+    assert list(quantized.weights) == ["Conv_c", "Gemm_y"]
+    assert quantized.weights["Conv_c"].weight.shape == WEIGHT.shape
+    assert quantized.weights["Gemm_y"].weight.shape == (4, 3)
+    assert quantized.graph is graph
+
+
+def test_a_node_that_cannot_be_quantized_is_named() -> None:
+    graph = prepared("y = Conv(x, w)", w=WEIGHT)
+    (node,) = graph.nodes
+    assert isinstance(node.operator, Conv)
+    broken = node.operator.weight.copy()
+    broken[0] = float("nan")
+    node = type(node)(node.name, Conv(broken, node.operator.bias), node.inputs, node.output)
+    with pytest.raises(ConvertError, match=r"^Conv_y \(Conv\): weights hold NaN or infinity"):
+        assign(graph.with_nodes([node]), INPUT, table(y=(-1.0, 1.0)))

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from converters.errors import ConvertError
+from converters.operators import Conv, Gemm
+from converters.quantize.quantized import QuantizedWeights
+from converters.quantize.weights import quantize_bias, quantize_weights
+from tests.converters.models import f32, normal
+
+
+def quantized(weight: object, bias: object, input_scale: float = 0.02) -> QuantizedWeights:
+    return quantize_weights(Gemm(f32(weight), f32(bias)), 0, input_scale)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 3, 3), (4, 1, 3, 3), (4, 7)])
+def test_each_channel_has_its_scale(shape: tuple[int, ...]) -> None:
+    spreads = f32([0.01, 1, 30, 500]).reshape(-1, *[1] * (len(shape) - 1))
+    weight, bias = normal(*shape) * spreads, normal(4)
+    operator = Conv(weight, bias) if len(shape) == 4 else Gemm(weight, bias)
+    result = quantize_weights(operator, 0, 0.02)
+    largest = np.abs(weight).reshape(4, -1).max(axis=1)
+    np.testing.assert_allclose(result.params.scale, largest / 127, rtol=1e-6)
+    assert result.params.axis == 0
+    assert result.params.zero_point == (0, 0, 0, 0)
+    # Every channel uses its whole range, symmetric: -128 is left out.
+    assert (np.abs(result.weight.reshape(4, -1).astype(int)).max(axis=1) == 127).all()
+    step = f32(result.params.scale).reshape(spreads.shape)
+    assert (np.abs(result.params.dequantize(result.weight) - weight) <= step * 0.501).all()
+
+
+def test_biases_are_in_steps_of_both_scales() -> None:
+    result = quantized(normal(4, 7), normal(4, seed=1), input_scale=0.02)
+    np.testing.assert_array_equal(
+        result.bias_scale, np.float32(0.02) * f32(result.params.scale), strict=True
+    )
+    error = np.abs(result.bias * result.bias_scale - normal(4, seed=1))
+    assert (error <= result.bias_scale * 0.501).all()
+    assert result.bias.dtype == np.int32
+
+
+def test_a_dead_channel_takes_the_layers_typical_scale() -> None:
+    weight = normal(5, 7)
+    weight[2] = 0
+    result = quantized(weight, [1, 1, 0.5, 1, 1])
+    assert not result.weight[2].any()
+    others = [result.params.scale[i] for i in (0, 1, 3, 4)]
+    assert min(others) <= result.params.scale[2] <= max(others)
+    np.testing.assert_allclose(result.bias[2] * result.bias_scale[2], 0.5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("weight", [1e-20, 1e-30, 1e-38, 0.0])
+@pytest.mark.parametrize("bias", [3.0, -1e5, 0.0])
+def test_tiny_weights_with_a_large_bias_do_not_overflow(weight: float, bias: float) -> None:
+    result = quantized([[weight, -weight], [1, 2]], [bias, 0.1], input_scale=1e-3)
+    assert (np.abs(result.bias.astype(float)) <= 2**30).all()
+    # The bias survives, though the weights are lost beside it.
+    step = float(result.bias_scale[0])
+    assert abs(result.bias[0] * step - bias) <= 0.501 * step
+
+
+def test_a_layer_of_zeros() -> None:
+    result = quantized(np.zeros((2, 3)), [0, 2])
+    assert not result.weight.any()
+    np.testing.assert_allclose(result.bias * result.bias_scale, [0, 2], rtol=1e-6)
+
+
+finite = st.floats(-1e6, 1e6, width=32)
+
+
+@given(
+    st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=6),
+    st.floats(1e-6, 10),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_finite_layer(rows: list[tuple[float, float, float]], input_scale: float) -> None:
+    weight, bias = f32([row[:2] for row in rows]), f32([row[2] for row in rows])
+    scale = float(np.float32(input_scale))
+    result = quantized(weight, bias, scale)
+    assert result.weight.min() >= -127
+    assert (np.abs(result.bias.astype(float)) <= 2**30 * (1 + 1e-6)).all()
+    step = f32(result.params.scale)[:, None]
+    assert (np.abs(result.params.dequantize(result.weight) - weight) <= step * 0.501).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite(value: float) -> None:
+    with pytest.raises(ConvertError, match="NaN or infinity"):
+        quantized([[value]], [0])
+    with pytest.raises(ConvertError, match="NaN or infinity"):
+        quantized([[1]], [value])
+
+
+def test_the_largest_bias_and_one_larger() -> None:
+    one = f32([1.0])
+    assert quantize_bias(f32([2.0**31 - 128]), one)[0] == 2**31 - 128
+    with pytest.raises(ConvertError, match="does not fit 32 bits"):
+        quantize_bias(f32([2.0**31]), one)
