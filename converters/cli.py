@@ -13,6 +13,7 @@ from calibration.progress import bar
 from converters.request import (
     DEFAULT_SAMPLES,
     FORMATS,
+    IOS,
     TARGETS,
     Format,
     PreprocessFlags,
@@ -49,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
         choices=tuple(TARGETS),
         default="any",
         help="what ONNX Runtime will run on: any (uint8 activations, the default) or arm (int8)",
+    )
+    p.add_argument(
+        "--io",
+        choices=tuple(IOS),
+        default="int8",
+        help="what the artifacts take and give: integers (the default; what they mean is in the "
+        "file), or float32 as the source model does",
     )
     p.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
     p.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -140,6 +148,7 @@ def request_of(args: argparse.Namespace) -> Request:
         max_drop=args.max_drop,
         formats=args.formats,
         target=args.target,
+        io=IOS[args.io],
         labels=args.labels,
         picture=PreprocessFlags(
             preset=args.preprocess,

@@ -16,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 # Operators of an optimized ONNX graph that move or relabel values and compute nothing.
 MOVES = frozenset(("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "MaxPool"))
 BORDER = frozenset(("QuantizeLinear", "DequantizeLinear"))
+BORDER_OPCODES = frozenset(("QUANTIZE", "DEQUANTIZE"))
 INTEGER_OPERATORS = ("QLinear", "QGemm")
 TFLITE_INTEGERS = (schema.TensorType.INT8, schema.TensorType.INT32)
 
@@ -45,6 +46,8 @@ def _tflite(data: bytes) -> Inventory:
     for operator in graph.operators:
         name = names[model.operatorCodes[operator.opcodeIndex].builtinCode]
         operators[name] += 1
+        if name in BORDER_OPCODES:
+            continue
         tensors = [graph.tensors[i] for i in (*operator.inputs, *operator.outputs) if i >= 0]
         if any(tensor.type not in TFLITE_INTEGERS for tensor in tensors):
             in_float.append(tensors[-1].name.decode())

@@ -253,10 +253,10 @@ def write_artifacts(
     """Return the files' contents by format."""
     artifacts: dict[str, bytes] = {}
     if "onnx" in request.formats:
-        model = write_qdq(quantized, card, activation=TARGETS[request.target])
+        model = write_qdq(quantized, card, activation=TARGETS[request.target], io=request.io)
         artifacts["onnx"] = model.SerializeToString(deterministic=True)
     if "tflite" in request.formats:
-        artifacts["tflite"] = tflite.write_tflite(quantized, card)
+        artifacts["tflite"] = tflite.write_tflite(quantized, card, io=request.io)
     return artifacts
 
 

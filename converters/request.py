@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from converters.quantize.quantized import Io
 from edge.preprocess import PRESETS, PreprocessSpec
 
 Format = Literal["onnx", "tflite"]
@@ -13,6 +14,8 @@ FORMATS: tuple[Format, ...] = ("onnx", "tflite")
 # How the ONNX file stores activations. ONNX Runtime on x86 leaves part of the convolutions in
 # float where activations are int8, so uint8 is what runs everywhere.
 TARGETS: dict[str, Literal["uint8", "int8"]] = {"any": "uint8", "arm": "int8"}
+# What `--io` calls them: int8 means the integers as they are stored, uint8 ones included.
+IOS: dict[str, Io] = {"int8": "integer", "float32": "float32"}
 DEFAULT_PRESET = "imagenet"
 DEFAULT_SAMPLES = 128
 
@@ -64,6 +67,7 @@ class Request:
     max_drop: float | None = None
     formats: tuple[Format, ...] = FORMATS
     target: str = "any"
+    io: Io = "integer"
     picture: PreprocessFlags = PreprocessFlags()
     labels: Path | None = None
 

@@ -14,8 +14,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from converters.calibrate import FloatGraph
 from converters.graph import Graph
-from converters.quantize.quantized import QuantizedGraph
-from converters.tflite.layout import Placed, place
+from converters.quantize.quantized import Io, QuantizedGraph
+from converters.tflite.layout import TO_NHWC, Placed, place
 from edge.backends.onnx import EXACT_KERNELS
 from edge.backends.quiet import without_info
 from edge.tensors import F32, Array
@@ -57,23 +57,18 @@ class _OnnxTensors:
 
     def __init__(self, model: bytes, quantized: QuantizedGraph) -> None:
         proto = onnx.load_from_string(model)
+        given = proto.graph.input[0]
+        self.io = _io(given.type.tensor_type.elem_type == onnx.TensorProto.FLOAT)
+        names = {v: quantized.integer_name(v, self.io) for v in quantized.activations}
         made = {name for node in proto.graph.node for name in node.output}
-        values = quantized.activations
-        # With float32 input or output, the integers of those have a name of their own.
-        self.names = {v: name for v in values for name in (f"{v}/integer", v) if name in made} | {
-            v: f"{v}/integer" for v in values if f"{v}/integer" in made
-        }
+        self.names = {value: name for value, name in names.items() if name in made}
+        zero_point = f"{quantized.graph.input}/zero_point"
+        element = next(i.data_type for i in proto.graph.initializer if i.name == zero_point)
+        self.dtype = "uint8" if element == onnx.TensorProto.UINT8 else "int8"
         outputs = {output.name for output in proto.graph.output}
-        element = next(
-            i.data_type
-            for i in proto.graph.initializer
-            if i.name == f"{quantized.graph.input}/zero_point"
-        )
-        self.shift = 128 if element == onnx.TensorProto.UINT8 else 0
         for name in self.names.values():
             if name not in outputs:
                 proto.graph.output.append(onnx.helper.make_tensor_value_info(name, element, None))
-        self.takes_float = proto.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.add_session_config_entry(*EXACT_KERNELS)
@@ -84,13 +79,12 @@ class _OnnxTensors:
 
     def run(self, x: F32) -> dict[str, Array]:
         graph = self.quantized.graph
-        feed: Array = x
-        if not self.takes_float:
-            dtype = "uint8" if self.shift else "int8"
-            feed = self.quantized.activations[graph.input].spec("", (), dtype).quantize(x)
+        params = self.quantized.activations[graph.input]
+        feed = x if self.io == "float32" else params.spec("", (), self.dtype).quantize(x)
         results = self._session.run(list(self.names.values()), {graph.input: feed})
+        shift = 128 if self.dtype == "uint8" else 0
         return {
-            value: result.astype(np.int16) - self.shift
+            value: result.astype(np.int16) - shift
             for value, result in zip(self.names, results, strict=True)
         }
 
@@ -106,25 +100,32 @@ class _TfliteTensors:
                 model_content=model, experimental_preserve_all_tensors=True, num_threads=2
             )
             self._interpreter.allocate_tensors()
+        self.given = self._interpreter.get_input_details()[0]
+        self.io = _io(self.given["dtype"] == np.float32)
         self.placed: Mapping[str, Placed] = place(quantized.graph)
+        values = {quantized.integer_name(v, self.io): v for v in quantized.activations}
         self.indices = {
-            detail["name"]: detail["index"]
+            values[detail["name"]]: detail["index"]
             for detail in self._interpreter.get_tensor_details()
-            if detail["name"] in quantized.activations
+            if detail["name"] in values
         }
         self.quantized = quantized
 
     def run(self, x: F32) -> dict[str, Array]:
-        graph = self.quantized.graph
-        detail = self._interpreter.get_input_details()[0]
-        params = self.quantized.activations[graph.input]
-        integers = params.spec("", (), "int8").quantize(x.transpose(0, 2, 3, 1))
-        self._interpreter.set_tensor(detail["index"], integers)
+        params = self.quantized.activations[self.quantized.graph.input]
+        feed: Array = x.transpose(TO_NHWC)
+        if self.io == "integer":
+            feed = params.spec("", (), "int8").quantize(feed)
+        self._interpreter.set_tensor(self.given["index"], feed)
         self._interpreter.invoke()
         return {
             name: self.placed[name].to_onnx(self._interpreter.get_tensor(index)).astype(np.int16)
             for name, index in self.indices.items()
         }
+
+
+def _io(takes_float: bool) -> Io:
+    return "float32" if takes_float else "integer"
 
 
 def check_tensors(

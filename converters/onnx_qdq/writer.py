@@ -19,12 +19,11 @@ from onnx import TensorProto, helper
 from converters.graph import Graph, Node
 from converters.onnx_qdq.operators import OnnxNodes, write_operator
 from converters.operators import Add, Conv, Gemm
-from converters.quantize.quantized import QuantizedGraph
+from converters.quantize.quantized import Io, QuantizedGraph
 from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
 from edge.tensors import Array
 
 Activation = Literal["uint8", "int8"]
-Io = Literal["integer", "float32"]
 
 # Opset 17 and IR 8 hold all that is needed and are read by runtimes since 2022.
 OPSET = 17
@@ -68,14 +67,8 @@ class _QdqWriter:
     def __init__(self, quantized: QuantizedGraph, activation: Activation, io: Io) -> None:
         self.quantized = quantized
         self.activation = activation
-        graph = quantized.graph
-        # The names that a caller sees belong to what he gives and gets.
-        self.float_names = {graph.input, *graph.outputs} if io == "float32" else set[str]()
+        self.io = io
         self.nodes = OnnxNodes()
-
-    def integer(self, value: str) -> str:
-        """Return the name of the integers of a value."""
-        return f"{value}/integer" if value in self.float_names else value
 
     def write_node(self, node: Node) -> None:
         inputs = [f"{name}/real" for name in node.inputs]
@@ -92,10 +85,12 @@ class _QdqWriter:
         self.quantize(node.output, exact)
 
     def quantize(self, value: str, real: str) -> None:
-        self.nodes.add("QuantizeLinear", [real, *self._scalars(value)], self.integer(value))
+        integers = self.quantized.integer_name(value, self.io)
+        self.nodes.add("QuantizeLinear", [real, *self._scalars(value)], integers)
 
     def dequantize(self, value: str, real: str) -> None:
-        self.nodes.add("DequantizeLinear", [self.integer(value), *self._scalars(value)], real)
+        integers = self.quantized.integer_name(value, self.io)
+        self.nodes.add("DequantizeLinear", [integers, *self._scalars(value)], real)
 
     def _scalars(self, value: str) -> tuple[str, str]:
         """Add scale and zero point of a value. Rank 0: with rank 1, ONNX Runtime fuses no Add."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from converters.graph import Graph
 from converters.quantize.params import QuantParams
+
+# What a caller of an artifact gives and gets: the integers themselves, or float32.
+Io = Literal["integer", "float32"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,3 +37,11 @@ class QuantizedGraph:
     graph: Graph
     activations: Mapping[str, QuantParams]  # by value name: int8, one entry
     weights: Mapping[str, QuantizedWeights]  # by node name
+
+    def integer_name(self, value: str, io: Io) -> str:
+        """Return what an artifact calls the integers of a value.
+
+        That is the value's own name, unless a caller sees that name as float32.
+        """
+        seen = io == "float32" and value in (self.graph.input, *self.graph.outputs)
+        return f"{value}/integer" if seen else value

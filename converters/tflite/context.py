@@ -12,7 +12,7 @@ from converters.errors import ConvertError
 from converters.graph import Graph, Node
 from converters.operators import INFINITY, Clamp, Pads
 from converters.quantize.params import QuantParams
-from converters.quantize.quantized import QuantizedGraph
+from converters.quantize.quantized import Io, QuantizedGraph
 from converters.tflite.builder import Opcode, TfliteBuilder
 from converters.tflite.layout import Placed
 from edge.tensors import Array
@@ -32,6 +32,7 @@ class Context:
     builder: TfliteBuilder
     quantized: QuantizedGraph
     placed: Mapping[str, Placed]
+    io: Io
     tensors: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -43,11 +44,14 @@ class Context:
 
     def output(self, node: Node) -> int:
         """Add the tensor of a node's output and return its index."""
-        index = self.builder.tensor(
-            node.output, self.placed[node.output].shape, "int8", self.params(node.output)
-        )
-        self.tensors[node.output] = index
-        return index
+        return self.add_value(node.output)
+
+    def add_value(self, value: str) -> int:
+        """Add the tensor of a value's integers and return its index."""
+        name = self.quantized.integer_name(value, self.io)
+        shape = self.placed[value].shape
+        self.tensors[value] = self.builder.tensor(name, shape, "int8", self.params(value))
+        return self.tensors[value]
 
     def inputs(self, node: Node) -> list[int]:
         return [self.tensors[name] for name in node.inputs]

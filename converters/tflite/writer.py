@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from ai_edge_litert import schema_py_generated as schema
+
 from converters.errors import Refusal, UnsupportedModelError
 from converters.graph import Graph
 from converters.operators import AveragePool, MaxPool
-from converters.quantize.quantized import QuantizedGraph
+from converters.quantize.quantized import Io, QuantizedGraph
 from converters.tflite import metadata
-from converters.tflite.builder import TfliteBuilder
+from converters.tflite.builder import Opcode, TfliteBuilder
 from converters.tflite.context import Context
 from converters.tflite.handlers import WRITERS, pool
 from converters.tflite.layout import Placed, flattened_outputs, place
 from edge.card import ModelCard
+
+QUANTIZE = Opcode(schema.BuiltinOperator.QUANTIZE, 1)
+DEQUANTIZE = Opcode(schema.BuiltinOperator.DEQUANTIZE, 2)
 
 
 def check(graph: Graph) -> dict[str, Placed]:
@@ -35,23 +40,37 @@ def check(graph: Graph) -> dict[str, Placed]:
     return dict(placed)
 
 
-def write_tflite(quantized: QuantizedGraph, card: ModelCard) -> bytes:
-    """Return the int8 model with int8 input and outputs, the card and the labels inside.
+def write_tflite(quantized: QuantizedGraph, card: ModelCard, *, io: Io = "integer") -> bytes:
+    """Return the int8 model, the card and the labels inside.
 
+    Args: io: whether input and outputs are int8, or float32 behind a QUANTIZE and a DEQUANTIZE.
     Raises: UnsupportedModelError, ConvertError: a node has no TFLite form.
     """
     graph = quantized.graph
-    context = Context(TfliteBuilder(graph.name), quantized, check(graph))
+    context = Context(TfliteBuilder(graph.name), quantized, check(graph), io)
     builder = context.builder
-    shape = context.placed[graph.input].shape
-    context.tensors[graph.input] = builder.tensor(
-        graph.input, shape, "int8", context.params(graph.input)
-    )
+    given = _add_input(context, graph.input)
     for node in graph.nodes:
         WRITERS[type(node.operator)](context, node, node.operator)
+    taken = [(name, _add_output(context, name)) for name in graph.outputs]
     metadata.add_card(builder, card)
-    model = builder.finish(
-        [(graph.input, context.tensors[graph.input])],
-        [(name, context.tensors[name]) for name in graph.outputs],
-    )
+    model = builder.finish([(graph.input, given)], taken)
     return metadata.append_labels(model, card.labels)
+
+
+def _add_input(context: Context, name: str) -> int:
+    """Add what the caller gives, and return its tensor."""
+    if context.io == "integer":
+        return context.add_value(name)
+    given = context.builder.tensor(name, context.placed[name].shape, "float32")
+    context.builder.operator(QUANTIZE, [given], context.add_value(name))
+    return given
+
+
+def _add_output(context: Context, name: str) -> int:
+    """Add what the caller gets, and return its tensor."""
+    if context.io == "integer":
+        return context.tensors[name]
+    taken = context.builder.tensor(name, context.placed[name].shape, "float32")
+    context.builder.operator(DEQUANTIZE, [context.tensors[name]], taken)
+    return taken

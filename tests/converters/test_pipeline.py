@@ -75,6 +75,24 @@ def test_int8_and_uint8_activations_are_the_same_network(
     np.testing.assert_array_equal(scores[0], scores[1])
 
 
+def test_float_io_is_the_same_network_behind_float(conversion: Conversion, tmp_path: Path) -> None:
+    made = pipeline.convert(replace(conversion.request, io="float32"), silent)
+    shape = conversion.source.graph.input_shape
+    x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    for kind in conversion.artifacts:
+        given = x.transpose(0, 2, 3, 1) if kind == "tflite" else x
+        scores = []
+        for name, artifacts in (("integer", conversion.artifacts), ("float", made.artifacts)):
+            path = tmp_path / f"{name}.{kind}"
+            path.write_bytes(artifacts[kind])
+            backend = open_model(path, exact_kernels=True)
+            assert (backend.spec.input.name, backend.spec.output.name) == ("input", "logits")
+            assert (backend.spec.input.dtype == "float32") == (name == "float")
+            backend.input_view()[...] = backend.spec.input.quantize(given)
+            scores.append(backend.spec.output.dequantize(backend.run()).copy())
+        np.testing.assert_array_equal(scores[0], scores[1])
+
+
 def test_the_models_own_card_decides_unless_a_flag_does(
     model_file: Path, pictures: Path, tmp_path: Path
 ) -> None:
