@@ -34,6 +34,8 @@ class FloatGraph:
 
     def run(self, x: F32) -> dict[str, Array]:
         """Return each value, float32, in ONNX's layout, for an input [1, C, H, W]."""
+        if not self.values:  # to ONNX Runtime, no names mean all of them
+            return {}
         outputs = self._session.run(list(self.values), {self.input: x})
         return dict(zip(self.values, outputs, strict=True))
 
