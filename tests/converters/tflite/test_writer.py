@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from converters.tflite.writer import write_tflite
+from tests.converters.artifacts import CARD, Artifacts, make, opcodes
+from tests.converters.models import f32, normal
+
+# The lowest version of each operator that has an int8 kernel with what is used of it.
+VERSIONS = {
+    "ADD": 2,
+    "AVERAGE_POOL_2D": 2,
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 12,
+    "MAX_POOL_2D": 2,
+    "MEAN": 2,
+    "PAD": 2,
+    "QUANTIZE": 2,
+    "RELU": 2,
+    "RELU6": 2,
+    "RESHAPE": 1,
+    "SOFTMAX": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def network() -> Artifacts:
+    """One of everything."""
+    return make(
+        "m = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) m6 = Clip(m, zero, six) "
+        "mr = Relu(m6) c = Conv<pads=[1,1,1,1], strides=[2,2]>(mr, w, b) "
+        "d = Conv<group=4, pads=[1,1,1,1]>(c, k) a = Add(c, d) "
+        "v = AveragePool<kernel_shape=[2,2]>(a) v3 = Clip(v, zero, three) v0 = Relu(v) "
+        "va = Add(v3, v0) g = GlobalAveragePool(va) n = Flatten(g) l = Gemm(n, h) y = Softmax(l)",
+        "float[1,3,16,16]",
+        outputs=("y", "n"),
+        w=normal(4, 3, 3, 3),
+        b=normal(4),
+        k=normal(4, 1, 3, 3),
+        h=normal(4, 5),
+        zero=f32(0),
+        six=f32(6),
+        three=f32(3),
+    )
+
+
+def test_every_operator_in_its_version(network: Artifacts) -> None:
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+    model = schema.ModelT.InitFromPackedBuf(network.tflite, 0)
+    versions = {names[code.builtinCode]: code.version for code in model.operatorCodes}
+    assert versions == {name: VERSIONS[name] for name in versions}
+    # The Clip to 6 and the Relu behind it are one RELU6.
+    assert set(versions) == set(VERSIONS)
+
+
+def test_tensors_carry_the_graphs_names_shapes_and_scales(network: Artifacts) -> None:
+    interpreter = Interpreter(model_content=network.tflite, num_threads=1)
+    by_name = {t["name"]: t for t in interpreter.get_tensor_details()}
+    for name, params in network.quantized.activations.items():
+        shape = network.graph.shapes[name]
+        in_tflite = [shape[i] for i in (0, 2, 3, 1)] if len(shape) == 4 else list(shape)
+        assert by_name[name]["shape"].tolist() == in_tflite
+        assert by_name[name]["dtype"] is np.int8
+        assert by_name[name]["quantization"] == (params.scale[0], params.zero_point[0])
+
+
+def test_constants_are_the_quantized_graphs(network: Artifacts) -> None:
+    interpreter = Interpreter(model_content=network.tflite, num_threads=1)
+    by_name = {t["name"]: t for t in interpreter.get_tensor_details()}
+    for name, weights in network.quantized.weights.items():
+        weight, bias = by_name[f"{name}/weight"], by_name[f"{name}/bias"]
+        np.testing.assert_array_equal(interpreter.get_tensor(bias["index"]), weights.bias)
+        scales = weight["quantization_parameters"]
+        np.testing.assert_array_equal(scales["scales"], f32(weights.params.scale))
+        assert not scales["zero_points"].any()
+        axis = scales["quantized_dimension"]
+        assert weight["shape"][axis] == len(weights.bias)
+        integers = interpreter.get_tensor(weight["index"])
+        np.testing.assert_array_equal(np.sort(integers.ravel()), np.sort(weights.weight.ravel()))
+
+
+def test_the_signature_names_inputs_and_outputs(network: Artifacts) -> None:
+    interpreter = Interpreter(model_content=network.tflite, num_threads=1)
+    signatures = interpreter.get_signature_list()
+    assert signatures["serving_default"]["inputs"] == ["x"]
+    assert sorted(signatures["serving_default"]["outputs"]) == ["n", "y"]
+
+
+def test_writing_twice_gives_the_same_bytes(network: Artifacts) -> None:
+    assert write_tflite(network.quantized, CARD) == write_tflite(network.quantized, CARD)
+
+
+def test_float32_io_is_the_same_network(network: Artifacts) -> None:
+    data = write_tflite(network.quantized, CARD, io="float32")
+    kinds = opcodes(data)
+    assert kinds[0] == "QUANTIZE"
+    assert kinds[-2:] == ["DEQUANTIZE", "DEQUANTIZE"]
+    interpreter = Interpreter(model_content=data, num_threads=1)
+    interpreter.allocate_tensors()
+    (given,) = interpreter.get_input_details()
+    assert (given["name"], given["dtype"]) == ("x", np.float32)
+    x = network.real("x", network.x)
+    interpreter.set_tensor(given["index"], x.transpose(0, 2, 3, 1))
+    interpreter.invoke()
+    integers = network.in_litert()
+    for detail in interpreter.get_output_details():
+        expected = network.real(detail["name"], integers[detail["name"]])
+        np.testing.assert_array_equal(interpreter.get_tensor(detail["index"]), expected)
