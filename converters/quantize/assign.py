@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from calibration.observers import RangeTable
 from converters.errors import ConvertError
 from converters.graph import Graph, Node
-from converters.operators import Add, Clamp, Conv, Gemm
+from converters.operators import Add, Clamp, Conv, Gemm, GlobalAveragePool
 from converters.quantize.params import QuantParams, from_range
 from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
-from converters.quantize.rules import ADD_FACTORS, MAX_CONV_FACTOR, QUANT_RULES, Tie
+from converters.quantize.rules import (
+    ADD_FACTORS,
+    MAX_CONV_FACTOR,
+    MAX_MEAN_FACTOR,
+    QUANT_RULES,
+    Tie,
+)
 from converters.quantize.weights import quantize_weights
 
 
@@ -54,6 +62,11 @@ def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> Quant
             params = _widened(params, factor / MAX_CONV_FACTOR)
         elif isinstance(node.operator, Add):
             params = _fit_add(params, inputs)
+        elif isinstance(node.operator, GlobalAveragePool):
+            pixels = math.prod(graph.shapes[node.inputs[0]][2:])
+            params = _widened(
+                params, inputs[0].scale[0] / params.scale[0] / pixels / MAX_MEAN_FACTOR
+            )
         activations[node.output] = params
     return QuantizedGraph(graph, activations, weights)
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from calibration.observers import Range, RangeTable
@@ -7,7 +8,8 @@ from converters.operators import Conv
 from converters.passes import run_passes
 from converters.quantize.assign import assign, observed_values
 from converters.quantize.params import QuantParams, from_range
-from converters.quantize.rules import ADD_FACTORS, MAX_CONV_FACTOR
+from converters.quantize.rules import ADD_FACTORS, MAX_CONV_FACTOR, MAX_MEAN_FACTOR
+from tests.converters.artifacts import Artifacts, steps_apart
 from tests.converters.models import Constants, build, f32, imported, normal
 
 INPUT = from_range(-1.0, 1.0)
@@ -80,6 +82,17 @@ def test_an_add_keeps_its_factors_inside_the_kernels_limits(high: float) -> None
     activations = quantized.activations
     for name in ("c", "x"):
         assert activations[name].scale[0] / activations["y"].scale[0] < ADD_FACTORS[1]
+
+
+@pytest.mark.parametrize("high", [1.0, 1e-3, 1e-9, 0.0])
+def test_a_mean_keeps_its_factor_below_the_kernels_limit(high: float) -> None:
+    # What is pooled may be nearly zero where what it was cut from is not.
+    graph = prepared("y = GlobalAveragePool(x)")
+    quantized = assign(graph, INPUT, table(y=(0.0, high)))
+    (scale,) = quantized.activations["y"].scale
+    assert INPUT.scale[0] / (scale * 64) < MAX_MEAN_FACTOR
+    made = Artifacts(quantized, np.full((1, 3, 8, 8), 127, np.int8))
+    assert steps_apart(made.in_onnx()["y"], made.in_litert()["y"]) <= 1
 
 
 def test_every_weighted_node_has_its_constants() -> None:
