@@ -64,9 +64,8 @@ def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> Quant
             params = _fit_add(params, inputs)
         elif isinstance(node.operator, GlobalAveragePool):
             pixels = math.prod(graph.shapes[node.inputs[0]][2:])
-            params = _widened(
-                params, inputs[0].scale[0] / params.scale[0] / pixels / MAX_MEAN_FACTOR
-            )
+            factor = inputs[0].scale[0] / (params.scale[0] * pixels)
+            params = _widened(params, factor / MAX_MEAN_FACTOR)
         activations[node.output] = params
     return QuantizedGraph(graph, activations, weights)
 
