@@ -16,12 +16,13 @@ from calibration.observers import RangeTable
 from calibration.progress import Progress
 from calibration.synthetic import dead_leaves
 from converters.calibrate import calibrate
+from converters.confirm import confirm
 from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.inventory import Inventory, inventory
 from converters.onnx_import.importer import import_onnx
 from converters.onnx_import.load import card_of, load
-from converters.onnx_qdq.writer import write_qdq
+from converters.onnx_qdq.writer import write_float, write_qdq
 from converters.passes import PassReport, run_passes
 from converters.quantize.assign import assign
 from converters.quantize.params import QuantParams, from_range, from_table
@@ -49,6 +50,7 @@ class Source:
     graph: Graph
     card: ModelCard
     onnx_file: Path
+    batch: int  # that the file demands; the artifacts take 1
     passes: tuple[PassReport, ...]
     notes: tuple[str, ...]
 
@@ -113,7 +115,10 @@ def convert(request: Request, progress: Progress) -> Conversion:
     card = final_card(source, calibrated, request)
     artifacts = write_artifacts(request, quantized, card)
     with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder:
-        models = {FLOAT: request.model, **_place_files(Path(folder), artifacts)}
+        models = {
+            FLOAT: _reference(source, Path(folder)),
+            **_place_files(Path(folder), artifacts),
+        }
         verification = verify(
             card, models, quantized, pictures.verification, pictures.words, progress
         )
@@ -144,7 +149,8 @@ def read_source(request: Request) -> Source:
         card.name if card else request.name, preprocess, labels, {}, digest, writer_versions()
     )
     _check_channels(graph, preprocess)
-    return Source(graph, card, request.model, passes, tuple(notes))
+    batch = confirm(graph, request.model)
+    return Source(graph, card, request.model, batch, passes, tuple(notes))
 
 
 def classes_of(graph: Graph, where: str) -> int:
@@ -258,6 +264,15 @@ def write_artifacts(
     if "tflite" in request.formats:
         artifacts["tflite"] = tflite.write_tflite(quantized, card, io=request.io)
     return artifacts
+
+
+def _reference(source: Source, folder: Path) -> Path:
+    """Return the float model to compare with: the source, unless it takes several pictures."""
+    if source.batch == 1:
+        return source.onnx_file
+    path = folder / "float.onnx"
+    write_bytes(path, write_float(source.graph).SerializeToString())
+    return path
 
 
 def _place_files(folder: Path, artifacts: Mapping[str, bytes]) -> dict[str, Path]:

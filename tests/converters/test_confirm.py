@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from calibration.progress import silent
+from converters import pipeline
+from converters.confirm import confirm
+from converters.errors import ConvertError
+from converters.operators import Conv
+from converters.pipeline import Conversion
+from converters.request import PreprocessFlags, Request
+
+
+def with_batch(source: Path, target: Path, batch: int) -> Path:
+    model = onnx.load(source)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(model, target)
+    return target
+
+
+def test_the_graph_of_a_model_is_confirmed(conversion: Conversion, model_file: Path) -> None:
+    assert confirm(conversion.source.graph, model_file) == 1
+
+
+def test_one_wrong_weight_is_noticed(conversion: Conversion, model_file: Path) -> None:
+    graph = conversion.source.graph
+    first, *rest = graph.nodes
+    assert isinstance(first.operator, Conv)
+    weight = first.operator.weight.copy()
+    weight[0, 0] *= -1
+    broken = replace(first, operator=replace(first.operator, weight=weight))
+    with pytest.raises(ConvertError, match="was not understood"):
+        confirm(graph.with_nodes([broken, *rest]), model_file)
+
+
+def test_a_model_that_gives_nan_is_noticed(
+    conversion: Conversion, model_file: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(model_file)
+    bias = next(i for i in model.graph.initializer if i.name == "classifier.bias")
+    nan = np.full(bias.dims, np.nan, np.float32)
+    bias.CopyFrom(onnx.numpy_helper.from_array(nan, bias.name))
+    path = tmp_path / "nan.onnx"
+    onnx.save(model, path)
+    with pytest.raises(ConvertError, match="was not understood"):
+        confirm(conversion.source.graph, path)
+
+
+def test_a_file_that_cannot_be_run_is_said(conversion: Conversion, tmp_path: Path) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ConvertError, match="cannot run it"):
+        confirm(conversion.source.graph, path)
+
+
+def test_a_fixed_batch_is_converted_to_one_picture(
+    model_file: Path, pictures: Path, conversion: Conversion, tmp_path: Path
+) -> None:
+    path = with_batch(model_file, tmp_path / "net.onnx", 4)
+    flags = PreprocessFlags(preset="tf", resize=0)
+    request = Request(path, tmp_path, str(pictures), 8, picture=flags)
+    made = pipeline.convert(request, silent)
+    assert made.source.batch == 4
+    assert made.quantized.graph.input_shape[0] == 1
+    score = made.verification.scores["tflite"]
+    assert score.sqnr_db == pytest.approx(conversion.verification.scores["tflite"].sqnr_db)
