@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ class FloatGraph:
         # Every activation leaves the session, so there is nothing for an arena to reuse; without
         # it each is freed as soon as its statistics are taken.
         options.enable_cpu_mem_arena = False
+        # A second thread mostly spins: layers are short, and so are those who read the outputs.
+        options.intra_op_num_threads = 1
         self._session: Any = onnxruntime.InferenceSession(
             write_float(graph, self.values).SerializeToString(),
             options,
@@ -47,10 +50,17 @@ def calibrate(graph: Graph, inputs: Iterable[F32]) -> Observations:
     Raises: ObserverError: a value is NaN or infinite.
     """
     values = observed_values(graph)
-    session = FloatGraph(graph, values)
+    return observe(values, _run_ahead(FloatGraph(graph, values), inputs))
 
-    def batches() -> Iterator[dict[str, Array]]:
+
+def _run_ahead(session: FloatGraph, inputs: Iterable[F32]) -> Iterator[dict[str, Array]]:
+    """Yield what each input gives, in order, while the next one runs beside whoever reads it."""
+    with ThreadPoolExecutor(1, thread_name_prefix="float") as pool:
+        running: Future[dict[str, Array]] | None = None
         for x in inputs:
-            yield session.run(np.ascontiguousarray(x, np.float32))
-
-    return observe(values, batches())
+            following = pool.submit(session.run, np.ascontiguousarray(x, np.float32))
+            if running is not None:
+                yield running.result()
+            running = following
+        if running is not None:
+            yield running.result()
