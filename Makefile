@@ -46,6 +46,30 @@ check: $(VENV)/.dev
 test: check
 	$(BIN)/python -m pytest
 
+# The other tools pin versions of what we use too, so they live apart. onnx2tf needs Python 3.12;
+# without it the benchmarks say what they leave out, and go on.
+SHARED ?= ../shared
+PYTHON_ONNX2TF ?= python3.12
+ONNX2TF := $(VENV)/onnx2tf
+BENCH := $(VENV)/bench
+$(BENCH)/.installed: pyproject.toml
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+$(ONNX2TF)/bin/onnx2tf:
+	-$(PYTHON_ONNX2TF) -m venv $(ONNX2TF) && \
+		$(ONNX2TF)/bin/python -m pip install --quiet --disable-pip-version-check onnx2tf==2.6.9
+
+BENCHED := build/bench/ours/mobilenet_v2_1.0_224.int8.tflite
+bench: $(BENCH)/.installed $(ONNX2TF)/bin/onnx2tf
+	@rm -rf build/bench
+	@for name in conversion_time structure speed accuracy; do \
+		$(BENCH)/bin/python -m tests.benchmarks.$$name --shared $(SHARED) \
+			--onnx2tf $(ONNX2TF)/bin/onnx2tf || exit 1; \
+	done
+	@if test -f $(BENCHED); then $(BENCH)/bin/python -m tests.benchmarks.loop --model $(BENCHED); fi
+
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
