@@ -31,6 +31,8 @@ def test_only_constants_are_folded() -> None:
         ("c = Unsqueeze(a, b)", [np.asarray(3), int64(0)], int64(3)),
         ("c = Cast<to=1>(a)", [int64(3)], np.asarray([3], np.float32)),
         ("c = Div(a, b)", [int64(7), int64(2)], int64(3)),
+        ("c = Expand(a, b)", [int64(4), int64(2, 3)], np.full((2, 3), 4)),
+        ("c = CastLike(a, b)", [int64(3), normal(1)], np.asarray([3], np.float32)),
         ("c = Transpose(a)", [int64(1, 2).reshape(2, 1)], int64(1, 2).reshape(1, 2)),
     ],
 )
@@ -45,6 +47,9 @@ def test_values(text: str, inputs: list[Array], expected: Array) -> None:
     [
         ("c = Add(a, b)", [int64(1, 2), int64(1, 2, 3)]),
         ("c = Reshape(a, b)", [int64(1, 2), int64(3)]),
+        ("c = Expand(a, b)", [int64(1, 2), int64(3)]),
+        ("c = Expand(a, b)", [int64(1, 2), int64(-5)]),
+        ("c = Expand(a, b)", [int64(1, 2), np.asarray(2)]),
         ("c = Gather(a, b)", [int64(1, 2), int64(2)]),
         ("c = Concat<axis=3>(a, b)", [int64(1), int64(2)]),
     ],
@@ -59,18 +64,28 @@ def test_constants_that_do_not_fit_together(text: str, inputs: list[Array]) -> N
     [
         ("c = Gather(a, b)", [(8, 8), (8, 8)], 8**4),
         ("c = Add(a, b)", [(64, 1), (1, 64)], 64**2),
-        ("c = Concat<axis=0>(a, b)", [(64,), (64,)], 128),
     ],
 )
 def test_huge_constants_are_refused_before_they_are_made(
     text: str, shapes: list[tuple[int, ...]], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs = [np.zeros(shape, np.int64) for shape in shapes]
-    monkeypatch.setattr(constants, "MAX_VALUES", size)
+    monkeypatch.setattr(constants, "MAX_GROWN", size)
     assert fold(node(text), inputs, 17) is not None
-    monkeypatch.setattr(constants, "MAX_VALUES", size - 1)
+    monkeypatch.setattr(constants, "MAX_GROWN", size - 1)
     with pytest.raises(RefusedError, match=f"would hold {size} numbers"):
         fold(node(text), inputs, 17)
+
+
+def test_what_does_not_grow_may_be_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "MAX_GROWN", 1)
+    assert fold(node("c = Concat<axis=0>(a, b)"), [int64(1, 2), int64(3)], 17) is not None
+    assert fold(node("c = Add(a, b)"), [int64(1, 2), int64(3)], 17) is not None
+
+
+def test_a_huge_expand_is_refused_before_it_is_made() -> None:
+    with pytest.raises(RefusedError, match=f"would hold {2**60} numbers"):
+        fold(node("c = Expand(a, b)"), [int64(1), int64(2**30, 2**30)], 17)
 
 
 SHAPES = {

@@ -109,7 +109,15 @@ def network(
     return model.eval()
 
 
-def export(model: Any, path: Path, *, dynamo: bool, opset: int, batch: int | None) -> None:  # noqa: ANN401
+def export(
+    model: Any,  # noqa: ANN401
+    path: Path,
+    *,
+    dynamo: bool,
+    opset: int,
+    batch: int | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Export with a fixed `batch`, or a symbolic one (None)."""
     x = torch.zeros(batch or 2, 3, SIZE, SIZE)
     dynamic: dict[str, Any] = {}
@@ -130,6 +138,7 @@ def export(model: Any, path: Path, *, dynamo: bool, opset: int, batch: int | Non
             output_names=["output"],
             verbose=False,
             **dynamic,
+            **options,
         )
 
 
@@ -176,3 +185,19 @@ def test_what_people_write(tmp_path: Path, variant: str, dynamo: bool, batch: in
     model = network(**VARIANTS[variant])
     export(model, tmp_path / "m.onnx", dynamo=dynamo, opset=18 if dynamo else 13, batch=batch)
     assert_reads(model, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
+@pytest.mark.parametrize("batch", [4, None], ids=["batch of 4", "any batch"])
+def test_batch_normalization_that_the_exporter_kept(
+    tmp_path: Path, dynamo: bool, batch: int | None
+) -> None:
+    model, path = network("view"), tmp_path / "m.onnx"
+    options: dict[str, Any] = {"optimize": False}
+    if not dynamo:
+        preserve = torch.onnx.TrainingMode.PRESERVE
+        options = {"training": preserve, "do_constant_folding": False}
+    export(model, path, dynamo=dynamo, opset=18, batch=batch, **options)
+    kinds = [node.op_type for node in load(path)[0].graph.node]
+    assert kinds.count("BatchNormalization") == 4
+    assert_reads(model, path)
