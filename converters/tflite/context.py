@@ -23,6 +23,7 @@ FUSED = {
     Clamp(-1.0, 1.0): schema.ActivationFunctionType.RELU_N1_TO_1,
 }
 PAD = Opcode(schema.BuiltinOperator.PAD, 2)
+RESHAPE = Opcode(schema.BuiltinOperator.RESHAPE, 1)
 
 
 @dataclass(slots=True)
@@ -49,9 +50,25 @@ class Context:
     def add_value(self, value: str) -> int:
         """Add the tensor of a value's integers and return its index."""
         name = self.quantized.integer_name(value, self.io)
+        if self.is_output_vector(value):
+            # The name belongs to the vector that the caller gets.
+            name = f"{name}/pixel"
         shape = self.placed[value].shape
         self.tensors[value] = self.builder.tensor(name, shape, "int8", self.params(value))
         return self.tensors[value]
+
+    def is_output_vector(self, value: str) -> bool:
+        """Whether a caller gets this value, as [1, C] where it is held as [1, 1, 1, C]."""
+        return value in self.graph.outputs and len(self.graph.shapes[value]) == 2
+
+    def reshape(self, source: int, output: int) -> None:
+        """Add the RESHAPE from one tensor to another."""
+        shape = self.builder.tensors[output].shape
+        options = schema.ReshapeOptionsT()
+        options.newShape = shape
+        name = self.builder.tensors[output].name
+        constant = self.builder.constant(f"{name}/shape", shape)
+        self.builder.operator(RESHAPE, [source, constant], output, options)
 
     def inputs(self, node: Node) -> list[int]:
         return [self.tensors[name] for name in node.inputs]

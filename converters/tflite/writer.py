@@ -68,9 +68,16 @@ def _add_input(context: Context, name: str) -> int:
 
 
 def _add_output(context: Context, name: str) -> int:
-    """Add what the caller gets, and return its tensor."""
+    """Add what the caller gets, in ONNX's rank, and return its tensor."""
+    builder, integers = context.builder, context.tensors[name]
+    shape = context.placed[name].shape
+    if context.is_output_vector(name):
+        shape = context.graph.shapes[name]
+        vector = context.quantized.integer_name(name, context.io)
+        integers = builder.tensor(vector, shape, "int8", context.params(name))
+        context.reshape(context.tensors[name], integers)
     if context.io == "integer":
-        return context.tensors[name]
-    taken = context.builder.tensor(name, context.placed[name].shape, "float32")
-    context.builder.operator(DEQUANTIZE, [context.tensors[name]], taken)
+        return integers
+    taken = builder.tensor(name, shape, "float32")
+    builder.operator(DEQUANTIZE, [integers], taken)
     return taken

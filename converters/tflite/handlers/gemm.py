@@ -1,27 +1,28 @@
-"""Gemm as FULLY_CONNECTED."""
+"""Gemm as the CONV_2D whose kernel is as large as its input.
+
+FULLY_CONNECTED reads a scale for each output channel only from its version 12 on, which
+tflite-runtime does not have; every runtime's CONV_2D does, and it takes a flattened image as the
+image that it is.
+"""
 
 from __future__ import annotations
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from converters.graph import Node
 from converters.operators import Gemm
-from converters.tflite.builder import Opcode
 from converters.tflite.context import Context
-
-# Version 12 is the first whose kernel reads a scale for each output channel.
-FULLY_CONNECTED = Opcode(schema.BuiltinOperator.FULLY_CONNECTED, 12)
+from converters.tflite.handlers.conv import CONV_2D
 
 
 def write(context: Context, node: Node, gemm: Gemm) -> None:
+    _, height, width, channels = context.placed[node.inputs[0]].shape
     integers = context.quantized.weights[node.name].weight
-    order = context.placed[node.inputs[0]].column_order()
-    if order is not None:
-        # The vector is an image in NHWC order: take the columns as they lie there.
-        integers = np.ascontiguousarray(integers[:, order])
-    options = schema.FullyConnectedOptionsT()
+    # [O, C * H * W] -> [O, H, W, C]
+    kernel = integers.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+    options = schema.Conv2DOptionsT()
+    options.padding = schema.Padding.VALID
+    options.strideH = options.strideW = 1
     options.fusedActivationFunction = context.fused_activation(node, gemm.clamp)
-    constants = context.weights(node, integers, axis=0)
-    inputs = [*context.inputs(node), *constants]
-    context.builder.operator(FULLY_CONNECTED, inputs, context.output(node), options)
+    inputs = [*context.inputs(node), *context.weights(node, kernel, axis=0)]
+    context.builder.operator(CONV_2D, inputs, context.output(node), options)

@@ -7,32 +7,36 @@ from converters.tflite.writer import check
 from tests.converters.models import build, imported, int64, normal
 
 
-def test_column_order_finds_each_pixel() -> None:
-    image = np.arange(2 * 3 * 4).reshape(1, 2, 3, 4)
-    placed = Placed((1, 24), flattened=(2, 3, 4))
-    order = placed.column_order()
-    assert order is not None
-    in_tflite = image.transpose(0, 2, 3, 1).reshape(1, -1)
-    np.testing.assert_array_equal(image.reshape(1, -1)[:, order], in_tflite)
-    np.testing.assert_array_equal(placed.to_onnx(in_tflite), image.reshape(1, -1))
-
-
-def test_to_onnx_of_images_and_vectors() -> None:
+def test_to_onnx_undoes_the_layout() -> None:
     image = np.arange(24).reshape(1, 2, 3, 4)
-    assert Placed(nhwc(image.shape)).shape == (1, 3, 4, 2)
     tensor = image.transpose(0, 2, 3, 1)
-    np.testing.assert_array_equal(Placed(tensor.shape).to_onnx(tensor), image)
+    assert nhwc(image.shape) == tensor.shape
+    np.testing.assert_array_equal(Placed(image.shape, tensor.shape).to_onnx(tensor), image)
+    # Flattened, it is the same tensor: ONNX's order is that of C, H, W.
+    flattened = Placed((1, 24), tensor.shape)
+    assert flattened.is_flattened
+    np.testing.assert_array_equal(flattened.to_onnx(tensor), image.reshape(1, -1))
+
+
+def test_a_vector_is_an_image_of_one_pixel() -> None:
     vector = np.arange(6).reshape(1, 6)
-    assert Placed((1, 6)).to_onnx(vector) is vector
+    placed = Placed((1, 6), nhwc((1, 6)))
+    assert placed.shape == (1, 1, 1, 6)
+    assert not placed.is_flattened
+    np.testing.assert_array_equal(placed.to_onnx(vector.reshape(1, 1, 1, 6)), vector)
+    # What a caller gets has ONNX's rank already.
+    np.testing.assert_array_equal(placed.to_onnx(vector), vector)
 
 
-def test_only_an_image_with_several_pixels_is_turned_by_flattening() -> None:
+def test_flattening_leaves_the_image_where_it_is() -> None:
     graph = imported(build("f = Flatten(x) r = Relu(f) y = Gemm(r, w)", w=normal(192, 4)))
     placed = place(graph)
-    assert placed["f"].flattened == placed["r"].flattened == (3, 8, 8)
-    assert placed["y"].flattened is None
+    assert placed["f"].shape == placed["r"].shape == placed["x"].shape == (1, 8, 8, 3)
+    assert placed["f"].is_flattened
+    assert placed["r"].is_flattened
+    assert placed["y"] == Placed((1, 4), (1, 1, 1, 4))
     pooled = place(imported(build("p = GlobalAveragePool(x) y = Flatten(p)")))
-    assert pooled["y"] == Placed((1, 3))
+    assert pooled["y"] == Placed((1, 3), (1, 1, 1, 3))
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,7 @@ def test_only_an_image_with_several_pixels_is_turned_by_flattening() -> None:
         ("y = Flatten(x)", "Flatten_y", "needs a transpose"),
         ("f = Flatten(x) y = Relu(f)", "Relu_y", "only a Gemm or a clamp may"),
         ("f = Flatten(x) y = Add(f, f)", "Add_y", "only a Gemm or a clamp may"),
+        ("f = Flatten(x) g = Gemm(f, m) y = Add(g, f)", "Add_y", "only a Gemm or a clamp may"),
         ("f = Flatten(x) y = Softmax(f)", "Softmax_y", "only a Gemm or a clamp may"),
         ("f = Flatten(x) y = Reshape(f, s)", "Reshape_y", "was flattened; that needs a transpose"),
         ("y = Reshape(x, s)", "Reshape_y", "needs a transpose in TFLite's layout"),
@@ -48,7 +53,7 @@ def test_only_an_image_with_several_pixels_is_turned_by_flattening() -> None:
 )
 def test_what_would_need_a_transpose_is_refused(body: str, node: str, reason: str) -> None:
     with pytest.raises(UnsupportedModelError) as caught:
-        check(imported(build(body, s=int64(1, 3, 4, 16))))
+        check(imported(build(body, s=int64(1, 3, 4, 16), m=normal(192, 192))))
     (refusal,) = caught.value.refusals
     assert refusal.node == node
     assert reason in refusal.reason

@@ -47,6 +47,7 @@ def axes(draw: st.DrawFn) -> Axis:
 @given(axes(), axes())
 @example((8, 3, 2, 1, 1, 1), (8, 3, 2, 1, 1, 1))  # PyTorch's symmetric padding
 @example((8, 3, 2, 1, 0, 1), (9, 3, 2, 1, 1, 1))
+@example((1, 1, 1, 1, 0, 0), (1, 4, 1, 2, 1, 5))  # the taps straddle the only pixel
 @example((7, 3, 2, 1, 1, 9), (7, 3, 2, 1, 1, 1))  # a window more
 @settings(max_examples=300, deadline=None)
 def test_choose_gives_the_very_same_windows(a: Axis, b: Axis) -> None:
@@ -62,9 +63,11 @@ def test_choose_gives_the_very_same_windows(a: Axis, b: Axis) -> None:
     elif chosen.explicit is None:
         assert as_valid == ours
     else:
-        # A PAD operator, the last resort: neither scheme would have done.
+        # A PAD operator, the last resort: neither scheme would have done, unless on one axis no
+        # window reaches a pixel, so that where it starts does not show.
         assert chosen.explicit == pads
-        assert ours not in (as_same, as_valid)
+        blind = any(all(tap is None for window in axis for tap in window) for axis in ours)
+        assert blind or ours not in (as_same, as_valid)
 
 
 @given(st.integers(1, 40), st.integers(1, 7), st.integers(1, 5), st.integers(1, 3))
