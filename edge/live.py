@@ -124,7 +124,7 @@ class LiveLoop:
         reason = "interrupted"
         try:
             reason = self._loop(counts, stop, on_status, on_result)
-            if on_status is not None:
+            if on_status is not None and counts.has_news:
                 on_status(counts.status())
         except Exception as error:
             reason = f"error: {error}"
@@ -200,6 +200,11 @@ class _Counts:
         # At the last interval, and at the last status.
         self._logged = (0, 0)
         self._shown = (time.monotonic_ns(), 0)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a frame was processed since the last status, or there never was one."""
+        return self.processed > self._shown[1] or self.processed == 0
 
     def status(self) -> Status:
         """Return how the run goes; its rate is that since the last call."""

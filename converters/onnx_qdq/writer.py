@@ -9,6 +9,7 @@ the operator's result before QuantizeLinear.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -16,6 +17,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from converters.errors import ConvertError
 from converters.graph import Graph, Node
 from converters.onnx_qdq.operators import OnnxNodes, write_operator
 from converters.operators import Add, Conv, Gemm
@@ -165,6 +167,14 @@ def _meanings(quantized: QuantizedGraph, activation: Activation) -> dict[str, di
 def _model(
     graph: Graph, nodes: OnnxNodes, inputs: Mapping[str, str], outputs: Mapping[str, str]
 ) -> onnx.ModelProto:
+    made = [*inputs, *nodes.initializers, *(name for node in nodes.nodes for name in node.output)]
+    twice = next((name for name, count in Counter(made).items() if count > 1), None)
+    if twice is not None:
+        raise ConvertError(
+            f"{graph.name}: the model has a tensor called {twice!r}, a name that is needed for a "
+            "step of quantization; rename it in the exporter"
+        )
+
     def info(name: str, dtype: str) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, ELEMENT_TYPES[dtype], graph.shapes[name])
 

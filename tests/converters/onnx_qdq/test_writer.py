@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
+from converters.errors import ConvertError
 from converters.onnx_qdq.writer import Activation, write_float, write_qdq
 from converters.quantize.quantized import Io
 from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
@@ -115,3 +117,14 @@ def test_float_with_observed_values_after_its_own(network: Artifacts) -> None:
     np.testing.assert_allclose(together[0], alone, rtol=1e-5, atol=1e-5)
     # Observed behind its clamp, never before.
     assert together[2].min() == 0
+
+
+def test_a_name_that_is_taken_is_said() -> None:
+    made = make("a = Relu(x) y = Add(a, x)")
+    renamed = {"y": "a/real"}
+    nodes = [replace(n, output=renamed.get(n.output, n.output)) for n in made.graph.nodes]
+    clash = replace(made.graph, outputs=("a/real",), nodes=tuple(nodes))
+    activations = {renamed.get(k, k): v for k, v in made.quantized.activations.items()}
+    # Beside the value a, a/real is what DequantizeLinear makes of it.
+    with pytest.raises(ConvertError, match="a tensor called 'a/real'"):
+        write_qdq(replace(made.quantized, graph=clash, activations=activations), CARD)
