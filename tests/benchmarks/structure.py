@@ -17,6 +17,7 @@ from typing import Any
 import onnx
 import onnxruntime
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 
 from tests.benchmarks import inputs, record
 from tests.benchmarks.artifacts import ToolError, Workshop
@@ -46,6 +47,23 @@ def tflite_activation_types(data: bytes) -> dict[str, int]:
     used |= {int(index) for operator in subgraph.operators for index in operator.outputs}
     tensors = [subgraph.tensors[index] for index in sorted(used) if index >= 0]
     return dict(Counter(_TYPES[t.type] for t in tensors if model.buffers[t.buffer].data is None))
+
+
+def xnnpack_partitions(data: bytes) -> dict[str, Any]:
+    """Return how many pieces of the graph LiteRT gives to XNNPACK, and whether one is all of it.
+
+    A single piece that reads the input and gives the output has every operator in it: one left
+    to LiteRT's own kernels would come before it, after it, or cut it in two.
+    """
+    interpreter = Interpreter(model_content=data, num_threads=1)
+    interpreter.allocate_tensors()
+    pieces = [op for op in interpreter._get_ops_details() if op["op_name"] == "DELEGATE"]
+    ends = (
+        ("inputs", interpreter.get_input_details()[0]["index"]),
+        ("outputs", interpreter.get_output_details()[0]["index"]),
+    )
+    whole = len(pieces) == 1 and all(tensor in pieces[0][end] for end, tensor in ends)
+    return {"partitions": len(pieces), "whole": whole}
 
 
 def optimized_operators(path: Path, *, as_on_arm: bool = False) -> tuple[dict[str, int], list[str]]:
@@ -95,6 +113,7 @@ def main() -> None:
         figures["tflite"][name] = {
             "operators": tflite_operators(data),
             "activations": tflite_activation_types(data),
+            "xnnpack": xnnpack_partitions(data),
             "size_bytes": len(data),
         }
     for name, path in onnx_files.items():
@@ -117,8 +136,12 @@ def show_tflite(figures: dict[str, Any]) -> str:
         operators = entry["operators"]
         overhead = [str(operators.get(kind, 0)) for kind in OVERHEAD]
         types = ", ".join(f"{count} {kind}" for kind, count in entry["activations"].items())
-        rows.append((name, str(sum(operators.values())), *overhead, types))
-    return record.table(("TFLite", "operators", *OVERHEAD, "activations"), rows)
+        pieces = (
+            "whole" if entry["xnnpack"]["whole"] else f"{entry['xnnpack']['partitions']} part(s)"
+        )
+        rows.append((name, str(sum(operators.values())), *overhead, types, pieces))
+    header = ("TFLite", "operators", *OVERHEAD, "activations", "graph in XNNPACK")
+    return record.table(header, rows)
 
 
 def show_onnx(figures: dict[str, Any]) -> str:
