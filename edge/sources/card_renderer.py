@@ -25,7 +25,9 @@ from edge.sources.card_scene import (
 )
 from edge.tensors import F32, U8
 
-INK = 128  # side of a digit's map of ink, in pixels
+PIXEL = 14  # side of a scan's pixel in the map of ink
+INK = 9 * PIXEL  # side of that map: 8 pixels, and a margin of half a pixel around them
+UNSHARP = 1.2
 
 
 class CardRenderer:
@@ -61,7 +63,7 @@ class CardRenderer:
         )
 
     def scene(self, ink: F32) -> Scene:
-        """Return a card with `ink` (float32 [128, 128] of `smooth_ink`) in a new surrounding."""
+        """Return a card with `ink` (float32 [126, 126] of `smooth_ink`) in a new surrounding."""
         aspect = self._between(0.85, 1.4)
         gamma = self._between(0.75, 1.35)
         card = self._screen(ink, aspect) if self._chance(0.3) else self._paper(ink, aspect)
@@ -140,8 +142,8 @@ class CardRenderer:
         placed = cv2.warpAffine(ink, cv2.getAffineTransform(here, there), (TEXTURE, TEXTURE))
         # A steep sigmoid makes strokes of a pen out of the 8x8 scan's grey; where it turns is how
         # broad the pen is.
-        steep = self._between(9, 26)
-        coverage = 1 / (1 + np.exp(-steep * (placed - self._between(0.4, 0.6))))
+        steep = self._between(8, 18)
+        coverage = 1 / (1 + np.exp(-steep * (placed - self._between(0.43, 0.62))))
         coverage *= self._between(0.8, 1.0) * (1 + self._texture((12, 12), 0.06))
         coverage = np.clip(coverage, 0, 1)[:, :, None]
         return as_bytes(np.clip(card * (1 - coverage) + pen * coverage, 0, 255))
@@ -220,14 +222,18 @@ class CardRenderer:
 
 
 def smooth_ink(digit: F32) -> F32:
-    """Return the ink of an 8x8 scan (0 to 16, as scikit-learn has it) as float32 [128, 128].
+    """Return the ink of an 8x8 scan (0 to 16, as scikit-learn has it) as float32 [126, 126].
 
     The scan gets a margin of half a pixel, so that no stroke ends at the edge; about 0 to 1.
     """
     padded = np.pad(digit.astype(np.float32) / 16, 1)
-    large = cv2.resize(padded, (160, 160), interpolation=cv2.INTER_CUBIC)
-    margin = (160 - INK) // 2
-    return np.ascontiguousarray(_floats(large)[margin:-margin, margin:-margin])
+    size = (10 * PIXEL, 10 * PIXEL)
+    large = _floats(cv2.resize(padded, size, interpolation=cv2.INTER_CUBIC))
+    # An unsharp mask about as wide as a pixel: without it broad pens fill the loops of an 8,
+    # and fine ones break its strokes, until nobody could read it.
+    large += UNSHARP * (large - _floats(cv2.GaussianBlur(large, (0, 0), 1.25 * PIXEL)))
+    margin = PIXEL // 2
+    return np.ascontiguousarray(large[margin:-margin, margin:-margin])
 
 
 def _gamma(picture: U8, gamma: float) -> U8:

@@ -9,7 +9,14 @@ import numpy as np
 from converters.mobilenet_v2.digits.spec import PREPROCESS, SIDE
 from edge.errors import MissingExtraError
 from edge.preprocess import Preprocessor
-from edge.tensors import U8, TensorSpec
+from edge.tensors import F32, U8, TensorSpec
+
+SHAPE = (1, 3, SIDE, SIDE)
+
+
+def preprocessor(input_name: str) -> Preprocessor:
+    """Return what fills the float model's input, [1, 3, 96, 96]."""
+    return Preprocessor(PREPROCESS, TensorSpec(input_name, SHAPE, "float32"))
 
 
 def accuracy(model: bytes, labelled: Iterable[tuple[U8, int]]) -> float:
@@ -26,10 +33,10 @@ def accuracy(model: bytes, labelled: Iterable[tuple[U8, int]]) -> float:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    tensor = np.empty((1, 3, SIDE, SIDE), np.float32)
-    preprocessor = Preprocessor(PREPROCESS, TensorSpec(name, tensor.shape, "float32"))
+    tensor: F32 = np.empty(SHAPE, np.float32)
+    prepare = preprocessor(name)
     right = []
     for frame, label in labelled:
-        preprocessor.run(frame, "bgr", tensor)
+        prepare.run(frame, "bgr", tensor)
         right.append(int(session.run(None, {name: tensor})[0].argmax()) == label)
     return float(np.mean(right))

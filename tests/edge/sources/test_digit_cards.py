@@ -58,11 +58,20 @@ def test_ink_keeps_the_scan() -> None:
     scan = np.zeros((8, 8), np.float32)
     scan[2:6, 1] = 16
     ink = smooth_ink(scan)
-    assert ink.shape == (128, 128)
+    assert ink.shape == (126, 126)
     rows, columns = np.nonzero(ink > 0.5)
-    # One pixel of 8 is 16 of 160; the margin of one pixel is cut to 4 of 160.
-    assert abs(columns.mean() - (1.5 * 16)) < 1
-    assert abs(rows.mean() - 4 * 16) < 1
+    # A pixel of the scan is 14 of the map's, and the margin is half of one.
+    assert abs(columns.mean() - (0.5 + 1.5) * 14) < 1
+    assert abs(rows.mean() - (0.5 + 4) * 14) < 1
+
+
+def test_ink_keeps_a_loop_open() -> None:
+    """A hole that is only a little lighter than the strokes around it stays a hole."""
+    scan = np.zeros((8, 8), np.float32)
+    scan[2:5, 2:5] = 16
+    scan[3, 3] = 10
+    middle = int((0.5 + 3.5) * 14)
+    assert smooth_ink(scan)[middle, middle] < 0.6 * smooth_ink(scan).max()
 
 
 def test_a_card_that_faces_the_camera_is_a_rectangle() -> None:
@@ -89,7 +98,7 @@ def test_ink_can_be_told_from_the_card() -> None:
     """A full sheet of ink and an empty one, drawn alike, differ where the ink is."""
     for seed in range(20):
         full, empty = (
-            CardRenderer(seed).scene(np.full((128, 128), value, np.float32)) for value in (1, 0)
+            CardRenderer(seed).scene(np.full((126, 126), value, np.float32)) for value in (1, 0)
         )
         inked, blank = (scene.frame(UPRIGHT)[230:250, 310:330] for scene in (full, empty))
         difference = inked.mean((0, 1)) - blank.mean((0, 1))
@@ -97,7 +106,7 @@ def test_ink_can_be_told_from_the_card() -> None:
 
 
 def test_a_card_out_of_the_picture_leaves_the_background() -> None:
-    scene = CardRenderer(1).scene(np.zeros((128, 128), np.float32))
+    scene = CardRenderer(1).scene(np.zeros((126, 126), np.float32))
     away = Pose(x=-500, y=240, size=200, roll=0, pitch=0, yaw=0)
     at_edge = Pose(x=0, y=0, size=200, roll=10, pitch=0, yaw=0)
     clean = cv2.absdiff(scene.frame(away), scene.background)
