@@ -74,5 +74,8 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+train: $(VENV)/.train
+	$(BIN)/python -m converters.mobilenet_v2.digits.train --out $(dir $(DIGITS))
+
 clean:
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
