@@ -31,7 +31,7 @@ demo: $(VENV)/.demo
 		--calibration $(OUT)/pictures/calibration --evaluate $(OUT)/pictures/evaluation
 	@echo "== Run the live loop for $(SECONDS) s on a replayed camera"
 	$(BIN)/python device_scripts/live_classify.py --model $(OUT)/digits.int8.tflite \
-		--source digits --duration $(SECONDS) --log $(OUT)/latency.jsonl
+		--source digits --duration $(SECONDS) --interval 1 --log $(OUT)/latency.jsonl
 	@echo "== Report"
 	$(BIN)/edge-report $(OUT)/latency.jsonl --html $(OUT)/latency.html
 	@echo "== Open these:"

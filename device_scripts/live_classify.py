@@ -40,7 +40,11 @@ def _run(argv: Sequence[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     options = LiveOptions(
-        top=args.top, duration_s=args.duration, frames=args.frames, trace=args.trace
+        top=args.top,
+        duration_s=args.duration,
+        frames=args.frames,
+        interval_s=args.interval,
+        trace=args.trace,
     )
     with closing(open_model(args.model, threads=args.threads)) as backend:
         labels = choose_labels(backend.spec, args.labels)
@@ -77,6 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--duration", type=_positive(float), metavar="S", help="stop after so many seconds")
     add("--frames", type=_positive(int), metavar="N", help="stop after so many frames")
     add("--log", type=Path, help="write the latency log here (edge-report reads it)")
+    add(
+        "--interval",
+        type=_positive(float),
+        default=10.0,
+        metavar="S",
+        help="seconds between two lines of the log (default: 10, which is kind to SD cards)",
+    )
     add("--trace", action="store_true", help="put the times of every frame into the log")
     add("--top", type=_positive(int), default=5, metavar="K", help="classes to name (default: 5)")
     add("--preprocess", choices=tuple(PRESETS), help="for a model without a card: how it was fed")

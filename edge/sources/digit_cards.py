@@ -26,6 +26,10 @@ FIRST_HELD_OUT = 1415
 # How much of the way between two random poses a card moves while it is shown.
 MOTION = 0.35
 
+# When drawing begins before a frame's moment: long enough for a new card, and late enough that
+# the frame before has been classified. A real camera takes no time from the loop that reads it.
+LEAD_NS = 14_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Digits:
@@ -102,13 +106,18 @@ class DigitCards:
             self._start_ns = time.monotonic_ns()
         elapsed_ns = time.monotonic_ns() - self._start_ns
         sequence = max(self._sequence, elapsed_ns // self._period_ns)
-        pixels, name = self.picture(sequence)
         captured_ns = self._start_ns + sequence * self._period_ns
-        wait_ns = captured_ns - time.monotonic_ns()
-        if self._closed.wait(max(0, wait_ns) / SECOND_NS):
+        if self._wait_until(captured_ns - LEAD_NS):
+            return None
+        pixels, name = self.picture(sequence)
+        if self._wait_until(captured_ns):
             return None
         self._sequence = sequence + 1
         return Frame(pixels, "bgr", sequence, captured_ns, time.monotonic_ns(), name)
+
+    def _wait_until(self, moment_ns: int) -> bool:
+        """Wait for a moment of the monotonic clock; return whether the camera was closed."""
+        return self._closed.wait(max(0, moment_ns - time.monotonic_ns()) / SECOND_NS)
 
     def picture(self, sequence: int) -> tuple[U8, str]:
         """Return frame number `sequence`, uint8 [480, 640, 3] BGR, and what it shows: "digit 7"."""
