@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +21,10 @@ from edge.preprocess import Preprocessor, PreprocessSpec
 from edge.tensors import F32
 
 TOP = 5
+# Models run beside each other, since a runtime lets go of Python while it computes; how long each
+# takes is measured afterwards, one at a time, in turn.
+WORKERS = 2
+TIMED_ROUNDS = 9
 # A picture, or a tensor made of one, and its class where that is known.
 Item: TypeAlias = tuple[Picture | F32, int | None]
 
@@ -34,7 +40,7 @@ class Evaluation:
     `runtime` names the runtime and its version; `images` were seen, `broken` could not be read.
     `top1`, `top5`: shares of the images, 0 to 1, None where no class is known. `agreement` (share
     of the images, 0 to 1) and `sqnr_db` (of the scores, each image's centred) are against the
-    float model, None without one. `inference_ms`: the median.
+    float model, None without one. `inference_ms`: the median of some inferences, alone.
     """
 
     runtime: str
@@ -57,6 +63,7 @@ class _Model:
         self.agrees: list[float] = []
         self.signal = 0.0
         self.noise = 0.0
+        self.images = 0
         self.inference_ns: list[int] = []
 
     def scores(self, image: Picture | F32) -> F32:
@@ -70,16 +77,20 @@ class _Model:
         else:
             turned = image if self._preprocessor.layout == "NCHW" else image.transpose(0, 2, 3, 1)
             self.backend.input_view()[...] = spec.input.quantize(turned)
-        start_ns = time.monotonic_ns()
-        raw = self.backend.run()
-        self.inference_ns.append(time.monotonic_ns() - start_ns)
-        scores = spec.output.dequantize(raw)[None].copy()
+        scores = spec.output.dequantize(self.backend.run())[None].copy()
+        self.images += 1
         if not np.isfinite(scores).all():
             raise EvaluationError(
                 f"{spec.path}: the scores of {getattr(image, 'name', 'a tensor')} are not finite; "
                 "check the model and its preprocessing"
             )
         return scores
+
+    def time_once(self) -> None:
+        """Run once more on what the input holds, alone, and note how long it took."""
+        start_ns = time.monotonic_ns()
+        self.backend.run()
+        self.inference_ns.append(time.monotonic_ns() - start_ns)
 
     def compare(self, reference: F32, scores: F32) -> None:
         self.agrees.append(agreement(reference, scores))
@@ -90,7 +101,7 @@ class _Model:
     def evaluation(self, broken: int) -> Evaluation:
         return Evaluation(
             runtime=self.backend.spec.runtime,
-            images=len(self.inference_ns),
+            images=self.images,
             broken=broken,
             inference_ms=statistics.median(self.inference_ns) / 1e6,
             top1=_share_below(self.ranks, 1),
@@ -120,13 +131,18 @@ def evaluate(
     """
     _check_classes(backends, images, reference)
     models = {name: _Model(backend, preprocess) for name, backend in backends.items()}
-    for image, true_class in watch(_with_class(images)):
-        scores = {name: model.scores(image) for name, model in models.items()}
-        for name, model in models.items():
-            if true_class is not None:
-                model.ranks.append(int(ranks(scores[name], np.array([true_class]))[0]))
-            if reference is not None:
-                model.compare(scores[reference], scores[name])
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="evaluate") as pool:
+        for image, true_class in watch(_with_class(images)):
+            found = pool.map(partial(_Model.scores, image=image), models.values())
+            scores = dict(zip(models, found, strict=True))
+            for name, model in models.items():
+                if true_class is not None:
+                    model.ranks.append(int(ranks(scores[name], np.array([true_class]))[0]))
+                if reference is not None:
+                    model.compare(scores[reference], scores[name])
+    for _ in range(TIMED_ROUNDS):
+        for model in models.values():
+            model.time_once()
     pictures = images.images if isinstance(images, LabelledSet) else images
     broken = len(pictures.broken) if isinstance(pictures, ImageSet) else 0
     return {name: model.evaluation(broken) for name, model in models.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -12,20 +12,26 @@ import onnxruntime
 from calibration.observers import Observations, observe
 from converters.graph import Graph
 from converters.onnx_qdq.writer import write_float
+from converters.operators import Shape
 from converters.quantize.assign import observed_values
 from edge.tensors import F32, Array
 
+# One set of results is read while the next is computed.
+SLOTS = 2
+
 
 class FloatGraph:
-    """The float graph in ONNX Runtime, with every named value as an output."""
+    """The float graph in ONNX Runtime, with every named value as an output.
+
+    Results lie in memory made once: to take new pages for some 30 MB of activations an image
+    would cost as much time as computing them.
+    """
 
     def __init__(self, graph: Graph, values: Sequence[str]) -> None:
-        self.input = graph.input
         self.values = tuple(values)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        # Every activation leaves the session, so there is nothing for an arena to reuse; without
-        # it each is freed as soon as its statistics are taken.
+        # Every activation is an output with memory of its own: nothing is left for an arena.
         options.enable_cpu_mem_arena = False
         # A second thread mostly spins: layers are short, and so are those who read the outputs.
         options.intra_op_num_threads = 1
@@ -34,13 +40,33 @@ class FloatGraph:
             options,
             providers=["CPUExecutionProvider"],
         )
+        self._input = np.zeros(graph.input_shape, np.float32)
+        shapes = {o.name: graph.shapes[o.name] for o in self._session.get_outputs()}
+        self._slots = [self._bind(graph.input, shapes) for _ in range(SLOTS)]
+        self._turn = 0
+
+    def _bind(self, given: str, shapes: Mapping[str, Shape]) -> tuple[Any, dict[str, Array]]:
+        """Return a binding to memory of its own, and that memory by name."""
+        binding = self._session.io_binding()
+        memory: dict[str, Array] = {}
+        tensors = [(binding.bind_input, given, self._input)]
+        for name, shape in shapes.items():
+            memory[name] = np.empty(shape, np.float32)
+            tensors.append((binding.bind_output, name, memory[name]))
+        for bind, name, array in tensors:
+            bind(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        return binding, {name: memory[name] for name in self.values}
 
     def run(self, x: F32) -> dict[str, Array]:
-        """Return each value, float32, in ONNX's layout, for an input [1, C, H, W]."""
-        if not self.values:  # to ONNX Runtime, no names mean all of them
-            return {}
-        outputs = self._session.run(list(self.values), {self.input: x})
-        return dict(zip(self.values, outputs, strict=True))
+        """Return each value, float32, in ONNX's layout, for an input [1, C, H, W].
+
+        Ownership: this object's, valid until the second `run` from here.
+        """
+        self._input[...] = x
+        binding, results = self._slots[self._turn]
+        self._turn = (self._turn + 1) % SLOTS
+        self._session.run_with_iobinding(binding)
+        return results
 
 
 def calibrate(graph: Graph, inputs: Iterable[F32]) -> Observations:

@@ -72,6 +72,8 @@ class _OnnxTensors:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1  # a second thread mostly spins
+        options.intra_op_num_threads = 1
+        options.enable_cpu_mem_arena = False  # every value is an output with its own memory
         options.add_session_config_entry(*EXACT_KERNELS)
         self._session: Any = onnxruntime.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
@@ -83,9 +85,10 @@ class _OnnxTensors:
         params = self.quantized.activations[graph.input]
         feed = x if self.io == "float32" else params.spec("", (), self.dtype).quantize(x)
         results = self._session.run(list(self.names.values()), {graph.input: feed})
-        shift = 128 if self.dtype == "uint8" else 0
+        # A uint8 is the int8 with its highest bit turned.
+        flip = np.uint8(128 if self.dtype == "uint8" else 0)
         return {
-            value: result.astype(np.int16) - shift
+            value: (result.view(np.uint8) ^ flip).view(np.int8)
             for value, result in zip(self.names, results, strict=True)
         }
 
@@ -120,7 +123,7 @@ class _TfliteTensors:
         self._interpreter.set_tensor(self.given["index"], feed)
         self._interpreter.invoke()
         return {
-            name: self.placed[name].to_onnx(self._interpreter.get_tensor(index)).astype(np.int16)
+            name: self.placed[name].to_onnx(self._interpreter.get_tensor(index))
             for name, index in self.indices.items()
         }
 
@@ -179,7 +182,7 @@ def _add(
         total.noise[name] = total.noise.get(name, 0.0) + _energy(error)
     if len(held) == 2:
         first, second = held.values()
-        apart = np.abs(first - second)
+        apart = np.abs(first.astype(np.int16) - second)
         total.steps = max(total.steps or 0, int(apart.max()))
         total.equal += int(np.count_nonzero(apart == 0))
         total.compared += apart.size

@@ -26,7 +26,7 @@ FLOAT = "float"
 DEFAULT_KERNELS = "onnx, default kernels"
 X86 = ("x86_64", "AMD64")
 # Every tensor is looked at on these few pictures; the outputs on all.
-TENSOR_IMAGES = 8
+TENSOR_IMAGES = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,12 +64,13 @@ class QuantParams:
 
     def dequantize(self, q: Array) -> F32:
         """Return float32 scale * (q - zero_point) for int8 `q`, per channel where there is one."""
-        scale, zero_point = np.asarray(self.scale, np.float32), np.asarray(self.zero_point)
+        # Integers of 8 bits, and their differences, are exact in float32.
+        scale, zero_point = (np.asarray(v, np.float32) for v in (self.scale, self.zero_point))
         if self.axis is not None:
             along = [1] * q.ndim
             along[self.axis] = -1
             scale, zero_point = scale.reshape(along), zero_point.reshape(along)
-        real: F32 = (q.astype(np.int64) - zero_point).astype(np.float32) * scale
+        real: F32 = (q.astype(np.float32) - zero_point) * scale
         return real
 
 
