@@ -31,8 +31,6 @@ class FloatGraph:
         self.values = tuple(values)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        # Every activation is an output with memory of its own: nothing is left for an arena.
-        options.enable_cpu_mem_arena = False
         # A second thread mostly spins: layers are short, and so are those who read the outputs.
         options.intra_op_num_threads = 1
         self._session: Any = onnxruntime.InferenceSession(

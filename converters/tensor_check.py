@@ -73,7 +73,6 @@ class _OnnxTensors:
         options.log_severity_level = 3
         options.intra_op_num_threads = 1  # a second thread mostly spins
         options.intra_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # every value is an output with its own memory
         options.add_session_config_entry(*EXACT_KERNELS)
         self._session: Any = onnxruntime.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
