@@ -44,7 +44,11 @@ class FloatGraph:
         self._turn = 0
 
     def _bind(self, given: str, shapes: Mapping[str, Shape]) -> tuple[Any, dict[str, Array]]:
-        """Return a binding to memory of its own, and that memory by name."""
+        """Return a binding to memory of its own, and all of that memory by name.
+
+        The runtime knows the memory by address alone: as long as the binding lives, so must every
+        array, those of outputs that nobody asked for included.
+        """
         binding = self._session.io_binding()
         memory: dict[str, Array] = {}
         tensors = [(binding.bind_input, given, self._input)]
@@ -53,7 +57,7 @@ class FloatGraph:
             tensors.append((binding.bind_output, name, memory[name]))
         for bind, name, array in tensors:
             bind(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        return binding, {name: memory[name] for name in self.values}
+        return binding, memory
 
     def run(self, x: F32) -> dict[str, Array]:
         """Return each value, float32, in ONNX's layout, for an input [1, C, H, W].
@@ -61,10 +65,10 @@ class FloatGraph:
         Ownership: this object's, valid until the second `run` from here.
         """
         self._input[...] = x
-        binding, results = self._slots[self._turn]
+        binding, memory = self._slots[self._turn]
         self._turn = (self._turn + 1) % SLOTS
         self._session.run_with_iobinding(binding)
-        return results
+        return {name: memory[name] for name in self.values}
 
 
 def calibrate(graph: Graph, inputs: Iterable[F32]) -> Observations:
