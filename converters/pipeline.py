@@ -178,10 +178,7 @@ def writer_versions() -> dict[str, str]:
 
 def _default_preprocess(graph: Graph) -> PreprocessSpec:
     spec = PRESETS[DEFAULT_PRESET]
-    if graph.input_shape[1] == 1:
-        mean, std = sum(spec.mean) / 3, sum(spec.std) / 3
-        return replace(spec, color="gray", mean=(mean,), std=(std,))
-    return spec
+    return spec.with_color("gray") if graph.input_shape[1] == 1 else spec
 
 
 def _check_channels(graph: Graph, spec: PreprocessSpec) -> None:
@@ -231,9 +228,8 @@ def measure(request: Request, source: Source, pictures: Pictures, progress: Prog
 def input_params(source: Source, images: ImageSet | Tensors) -> QuantParams:
     """Return the input's parameters: the best for all bytes, or for the tensors that were given."""
     if isinstance(images, Tensors):
-        low = min(float(row.min()) for row in images)
-        high = max(float(row.max()) for row in images)
-        return from_range(low, high)
+        lows, highs = zip(*((float(row.min()), float(row.max())) for row in images), strict=True)
+        return from_range(min(lows), max(highs))
     return from_table(lookup_table(source.card.preprocess, source.input_spec).astype(float))
 
 

@@ -37,10 +37,7 @@ class PreprocessFlags:
         """
         spec = PRESETS[self.preset] if self.preset else base
         if self.color is not None:
-            gray = self.color == "gray"
-            # The presets' three means say nothing about gray.
-            mean, std = ((sum(v) / len(v),) if gray else v for v in (spec.mean, spec.std))
-            spec = replace(spec, color=self.color, mean=mean, std=std)
+            spec = spec.with_color(self.color)
         if self.mean is not None:
             spec = replace(spec, mean=self.mean)
         if self.std is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,6 @@ class ModelCard:
     def label(self, index: int) -> str:
         """Return the name of class `index`, or its number where the card has no labels."""
         return self.labels[index] if index < len(self.labels) else f"class {index}"
-
-    def with_labels(self, labels: tuple[str, ...]) -> ModelCard:
-        return replace(self, labels=labels)
 
     def to_json(self) -> str:
         """Return the card as one JSON text; `from_json` reads it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +122,7 @@ def choose_preprocess(model: ModelSpec, preset: str | None) -> PreprocessSpec:
         )
     spec = PRESETS[preset]
     channels = model.input.image_geometry()[3]
-    return spec if channels == spec.channels else replace(spec, color="gray")
+    return spec if channels == spec.channels else spec.with_color("gray")
 
 
 def warm_up(backend: Backend, runs: int) -> None:

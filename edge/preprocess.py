@@ -7,7 +7,7 @@ arithmetic, and the table is exact: it is the normalization and the quantization
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import cv2
@@ -64,6 +64,12 @@ class PreprocessSpec:
     @property
     def channels(self) -> int:
         return 1 if self.color == "gray" else 3
+
+    def with_color(self, color: Color) -> PreprocessSpec:
+        """Return the same for pictures in another colour; gray takes the mean over the channels."""
+        gray = color == "gray"
+        mean, std = ((sum(v) / len(v),) if gray else v for v in (self.mean, self.std))
+        return replace(self, color=color, mean=mean, std=std)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -277,3 +277,13 @@ def test_damaged_json_is_refused(damage: dict[str, Any]) -> None:
 def test_json_of_something_else_is_refused(data: object) -> None:
     with pytest.raises(PreprocessError):
         PreprocessSpec.from_json(data)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_gray_takes_the_mean_over_the_channels(preset: str) -> None:
+    spec = PRESETS[preset]
+    gray = spec.with_color("gray")
+    assert (gray.color, gray.resize) == ("gray", spec.resize)
+    np.testing.assert_allclose(gray.mean, [np.mean(spec.mean)])
+    np.testing.assert_allclose(gray.std, [np.mean(spec.std)])
+    assert spec.with_color("bgr").mean == spec.mean

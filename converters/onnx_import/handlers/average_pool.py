@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from converters.onnx_import.handlers.window import read_window
+from converters.onnx_import.handlers.window import read_pool
 from converters.onnx_import.source import Emit, RefusedError, SourceNode
 from converters.operators import AveragePool, GlobalAveragePool
 
 
 def convert(node: SourceNode) -> Emit:
     x = node.activation(0)
-    window = read_window(node, x.shape)
-    if node.attribute("ceil_mode", 0):
-        raise RefusedError("ceil_mode is not supported")
-    if window.dilations != (1, 1):
-        raise RefusedError("dilation is not supported")
+    window = read_pool(node, x.shape)
     if any(window.pads) and node.attribute("count_include_pad", 0):
         raise RefusedError("count_include_pad with padding has no TFLite form")
     if window.kernel == x.shape[2:] and not any(window.pads):

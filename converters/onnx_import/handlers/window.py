@@ -45,6 +45,18 @@ def read_window(node: SourceNode, x: Shape, kernel: Pair | None = None) -> Windo
     return Window(size, strides, (pads[0], pads[1], pads[2], pads[3]), dilations)
 
 
+def read_pool(node: SourceNode, x: Shape) -> Window:
+    """Return the window of a pooling node. Raises: RefusedError: as `read_window`, and where it
+    rounds up or is dilated.
+    """
+    window = read_window(node, x)
+    if node.attribute("ceil_mode", 0):
+        raise RefusedError("ceil_mode is not supported")
+    if window.dilations != (1, 1):
+        raise RefusedError("dilation is not supported")
+    return window
+
+
 def _same(x: Shape, kernel: Pair, strides: Pair, dilations: Pair, *, upper: bool) -> list[int]:
     begin, end = [], []
     for axis in (0, 1):
