@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.graph import Graph
-from converters.quantize.params import QuantParams
+from converters.quantize.params import QMAX, QMIN, QuantParams
 
 # What a caller of an artifact gives and gets: the integers themselves, or float32.
 Io = Literal["integer", "float32"]
@@ -28,6 +28,16 @@ class QuantizedWeights:
     params: QuantParams
     bias: NDArray[np.int32]
     bias_scale: NDArray[np.float32]
+
+    def largest_sum(self) -> NDArray[np.int64]:
+        """Return int64 [O]: what no channel's sum exceeds in size, whatever the input.
+
+        An input and its zero point are at most 255 apart.
+        """
+        others = tuple(i for i in range(self.weight.ndim) if i != self.params.axis)
+        size = np.abs(self.weight).sum(axis=others, dtype=np.int64)
+        largest: NDArray[np.int64] = size * (QMAX - QMIN) + np.abs(self.bias.astype(np.int64))
+        return largest
 
 
 @dataclass(frozen=True, slots=True, eq=False)

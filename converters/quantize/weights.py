@@ -12,14 +12,16 @@ from converters.quantize.quantized import QuantizedWeights
 
 WEIGHT_QMAX = 127  # symmetric: -128 is left out, so that no kernel's 16-bit pair sum overflows
 BIAS_LIMIT = 2.0**30  # half of int32: the sum over a window adds to the bias
+SUM_LIMIT = 2**31  # kernels sum in int32, which wraps without a word
 
 
 def quantize_weights(operator: Conv | Gemm, axis: int, input_scale: float) -> QuantizedWeights:
     """Return int8 weights by rounding to nearest, and int32 biases.
 
-    A channel's scale is its largest absolute weight over 127, but never so small that its bias
-    would leave int32 or the scale would be no normal number: a dead channel has no largest
-    weight, and one with tiny weights would overflow.
+    A channel's scale is its largest absolute weight over 127, but never so small that its bias, or
+    its sum over any input, would leave int32 or the scale would be no normal number: a dead channel
+    has no largest weight, one with tiny weights would overflow, and so would one that sums very
+    many large ones.
 
     Raises: ConvertError: the weights are not finite.
     """
@@ -33,13 +35,26 @@ def quantize_weights(operator: Conv | Gemm, axis: int, input_scale: float) -> Qu
     # A channel of zeros takes the layer's typical scale: any would do, an extreme one helps nobody.
     dead = (largest == 0) & (floor < np.median(scale))
     scale[dead] = np.median(scale)
+    result = _rounded(operator, axis, scale, input_scale)
+    while (full := result.largest_sum() / SUM_LIMIT).max() >= 1:
+        # Rounding may keep a sum as large as it was, so a scale always grows.
+        scale = np.where(full >= 1, scale * np.maximum(full, 1.005), scale)
+        result = _rounded(operator, axis, scale, input_scale)
+    return result
+
+
+def _rounded(
+    operator: Conv | Gemm, axis: int, scale: NDArray[np.float64], input_scale: float
+) -> QuantizedWeights:
+    """Round weights and biases, given the scale of each channel [O]."""
     scale32 = scale.astype(np.float32)
-    along = [1] * weight.ndim
+    along = [1] * operator.weight.ndim
     along[axis] = -1
-    q = np.rint(weight / scale32.reshape(along)).clip(-WEIGHT_QMAX, WEIGHT_QMAX).astype(np.int8)
+    q = np.rint(operator.weight / scale32.reshape(along)).clip(-WEIGHT_QMAX, WEIGHT_QMAX)
     bias_scale = (np.float32(input_scale) * scale32).astype(np.float32)
     params = QuantParams(tuple(float(s) for s in scale32), (0,) * len(scale32), axis)
-    return QuantizedWeights(q, params, quantize_bias(bias, bias_scale), bias_scale)
+    bias = quantize_bias(operator.bias, bias_scale)
+    return QuantizedWeights(q.astype(np.int8), params, bias, bias_scale)
 
 
 def quantize_bias(bias: NDArray[np.float32], bias_scale: NDArray[np.float32]) -> NDArray[np.int32]:

@@ -75,6 +75,25 @@ def test_a_convolution_keeps_its_factor_below_the_kernels_limit() -> None:
             assert scale > wanted
 
 
+@pytest.mark.parametrize("layer", ["f = Flatten(x) y = Gemm(f, g)", "y = Conv(x, k)"])
+def test_a_sum_of_very_many_equal_weights_does_not_wrap(layer: str) -> None:
+    # 127 for each of them, times inputs of up to 255, passes 2^31 from 66312 inputs on.
+    inputs = (3, 160, 160)
+    count = int(np.prod(inputs))
+    constants = {"g": np.full((count, 2), [1, -1]), "k": f32([1, -1]).reshape(2, 1, 1, 1)}
+    constants["k"] = np.broadcast_to(constants["k"], (2, *inputs))
+    weights: Constants = {name: f32(value / count) for name, value in constants.items()}
+    graph = imported(build(layer, "float[1,3,160,160]", **weights))
+    quantized = assign(graph, from_range(0.0, 1.0), table(y=(-1.0, 1.0)))
+    x = np.random.default_rng(0).integers(60, 128, (1, *inputs)).astype(np.int8)
+    made = Artifacts(quantized, x)
+    mean = made.real("x", x).mean(dtype=np.float64)
+    for outputs in (made.in_onnx(), made.in_litert()):
+        found = made.real("y", outputs["y"]).reshape(-1)
+        # Half a step of the output, and half of one in 110 of the weights.
+        np.testing.assert_allclose(found, [mean, -mean], atol=0.501 / 127.5 + 0.5 / 110)
+
+
 @pytest.mark.parametrize("high", [100.0, 1e-1, 1e-6])
 def test_an_add_keeps_its_factors_inside_the_kernels_limits(high: float) -> None:
     graph = prepared("c = Conv(x, w) y = Add(c, x)", w=WEIGHT)

@@ -60,6 +60,33 @@ def test_tiny_weights_with_a_large_bias_do_not_overflow(weight: float, bias: flo
     assert abs(result.bias[0] * step - bias) <= 0.501 * step
 
 
+# K weights of 127 under inputs 255 away from their zero point sum to 127 * 255 * K: below 2^31 up
+# to K = 66311, which leaves 1912 for the bias.
+FULL, ROOM = 66311, 1912
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("count", "bias", "fits"),
+    [(FULL, 0, True), (FULL + 1, 0, False), (FULL, ROOM, True), (FULL, ROOM + 1, False)],
+)
+def test_the_largest_sum_of_int32_and_one_larger(
+    count: int, bias: int, fits: bool, sign: int
+) -> None:
+    weight = np.full((2, count), sign)
+    weight[1, ::2] = 0  # a channel that has room
+    step = float(np.float32(0.02) * np.float32(1 / 127))
+    result = quantized(weight, [bias * step * sign, 0])
+    sums = np.abs(result.weight).sum(axis=1, dtype=np.int64) * 255 + np.abs(result.bias)
+    assert (sums < 2**31).all()
+    scale, other = result.params.scale
+    assert other == float(np.float32(1 / 127))
+    assert (scale == other) is fits
+    # No coarser than it must be: 126 steps hold what 127 do not.
+    assert scale < 1.01 * other
+    assert np.abs(result.params.dequantize(result.weight) - weight).max() <= scale * 0.501
+
+
 def test_a_layer_of_zeros() -> None:
     result = quantized(np.zeros((2, 3)), [0, 2])
     assert not result.weight.any()
