@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,11 +16,12 @@ from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
 from converters.quantize.rules import (
     ADD_FACTORS,
     MAX_CONV_FACTOR,
+    MAX_CONV_STEPS,
     MAX_MEAN_FACTOR,
     QUANT_RULES,
     Tie,
 )
-from converters.quantize.weights import quantize_weights
+from converters.quantize.weights import quantize_weights, reachable_bias
 
 
 def observed_values(graph: Graph) -> tuple[str, ...]:
@@ -53,13 +55,15 @@ def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> Quant
             params = _within(_clamp_of(node), measured.low, measured.high)
         if isinstance(node.operator, Conv | Gemm):
             axis = rule.weight_axis or 0
+            bias = reachable_bias(node.operator, axis, inputs[0], params)
             try:
-                quantized = quantize_weights(node.operator, axis, inputs[0].scale[0])
+                quantized = quantize_weights(
+                    replace(node.operator, bias=bias), axis, inputs[0].scale[0]
+                )
             except ConvertError as cause:
                 raise ConvertError(f"{node.name} ({node.kind}): {cause}") from cause
             weights[node.name] = quantized
-            factor = float(quantized.bias_scale.max()) / params.scale[0]
-            params = _widened(params, factor / MAX_CONV_FACTOR)
+            params = _fit_sums(params, quantized)
         elif isinstance(node.operator, Add):
             params = _fit_add(params, inputs)
         elif isinstance(node.operator, GlobalAveragePool):
@@ -94,6 +98,14 @@ def _widened(params: QuantParams, factor: float) -> QuantParams:
     if factor < 1:
         return params
     return QuantParams((float(np.float32(params.scale[0] * factor * 1.01)),), params.zero_point)
+
+
+def _fit_sums(params: QuantParams, weights: QuantizedWeights) -> QuantParams:
+    """Keep what a kernel makes of its sums, in the output's steps, inside what it computes."""
+    factors = weights.bias_scale.astype(np.float64) / params.scale[0]
+    steps = factors * weights.largest_sum()
+    widest = max(factors.max() / MAX_CONV_FACTOR, steps.max() / MAX_CONV_STEPS)
+    return _widened(params, float(widest))
 
 
 def _fit_add(params: QuantParams, inputs: list[QuantParams]) -> QuantParams:

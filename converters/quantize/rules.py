@@ -55,5 +55,8 @@ QUANT_RULES: Mapping[type[Operator], OpRule] = {
 # of a convolution below 256, and the input_scale / output_scale of an Add in [2^-10, 2^8).
 MAX_CONV_FACTOR = 256.0
 ADD_FACTORS = (2.0**-10, 2.0**8)
+# A sum in steps of the output, before it saturates, is an int32 too: XNNPACK adds the zero point to
+# it, and TFLite's own kernel first multiplies by the power of two above the factor.
+MAX_CONV_STEPS = 2.0**30
 # ONNX Runtime's and XNNPACK's means hold input_scale / (output_scale * pixels) below 256.
 MAX_MEAN_FACTOR = 256.0

@@ -57,6 +57,25 @@ def _rounded(
     return QuantizedWeights(q.astype(np.int8), params, bias, bias_scale)
 
 
+def reachable_bias(
+    operator: Conv | Gemm, axis: int, given: QuantParams, taken: QuantParams
+) -> NDArray[np.float32]:
+    """Return float32 [O]: the biases, each no larger than saturates the output for every input.
+
+    In float such a bias may be of any size; its channel's scale, which follows it, would make the
+    sums or the output's steps too large for a kernel. One that is not finite stays.
+
+    Args: given, taken: the parameters of the input and of the output.
+    """
+    others = tuple(i for i in range(operator.weight.ndim) if i != axis)
+    size = np.abs(operator.weight).sum(axis=others, dtype=np.float64)
+    # Rounding makes of a weight at most twice what it was. The range itself once more, since a
+    # bias of an ordinary size costs nothing, and is left as it is.
+    reach = 2 * size * max(-given.low, given.high) + taken.high - taken.low
+    nearer = np.clip(operator.bias, taken.low - reach, taken.high + reach)
+    return np.where(np.isfinite(operator.bias), nearer, operator.bias).astype(np.float32)
+
+
 def quantize_bias(bias: NDArray[np.float32], bias_scale: NDArray[np.float32]) -> NDArray[np.int32]:
     """Return int32 [O], rounded to nearest. Raises: ConvertError: a value leaves int32."""
     q = np.rint(bias.astype(np.float64) / bias_scale)

@@ -8,7 +8,12 @@ from converters.operators import Conv
 from converters.passes import run_passes
 from converters.quantize.assign import assign, observed_values
 from converters.quantize.params import QuantParams, from_range
-from converters.quantize.rules import ADD_FACTORS, MAX_CONV_FACTOR, MAX_MEAN_FACTOR
+from converters.quantize.rules import (
+    ADD_FACTORS,
+    MAX_CONV_FACTOR,
+    MAX_CONV_STEPS,
+    MAX_MEAN_FACTOR,
+)
 from tests.converters.artifacts import Artifacts, steps_apart
 from tests.converters.models import Constants, build, f32, imported, normal
 
@@ -92,6 +97,42 @@ def test_a_sum_of_very_many_equal_weights_does_not_wrap(layer: str) -> None:
         found = made.real("y", outputs["y"]).reshape(-1)
         # Half a step of the output, and half of one in 110 of the weights.
         np.testing.assert_allclose(found, [mean, -mean], atol=0.501 / 127.5 + 0.5 / 110)
+
+
+@pytest.mark.parametrize("bias", [-1e3, -1e8, -1e12, 1e12])
+def test_one_huge_bias_before_a_clamp_changes_nothing_beside_it(bias: float) -> None:
+    body = "c = Conv<pads=[1,1,1,1]>(x, w, b) y = Clip(c, low, high)"
+    constants = {"w": normal(3, 3, 3, 3), "low": 0, "high": 6}
+    made = {}
+    for name, value in (("plain", 0.0), ("huge", bias)):
+        graph = prepared(body, b=[0.1, value, -0.2], **constants)
+        quantized = assign(graph, INPUT, table(y=(0.0, 6.0)))
+        made[name] = Artifacts(quantized, INPUT.spec("x", (), "int8").quantize(normal(1, 3, 8, 8)))
+    huge = made["huge"]
+    assert huge.step("y") == made["plain"].step("y")
+    for outputs in (huge.in_onnx()["y"], huge.in_litert()["y"]):
+        assert (outputs[:, 1] == (127 if bias > 0 else -128)).all()
+        # The others' sums are the same integers; a constant may be added in another order.
+        assert steps_apart(outputs[:, ::2], made["plain"].in_onnx()["y"][:, ::2]) <= 1
+
+
+@pytest.mark.parametrize("count", [16, 600, 2400])
+def test_a_dead_layer_of_many_inputs_stays_dead(count: int) -> None:
+    # Observed is zero alone, so that its steps could be so small that the sums, in them, leave
+    # int32: they came out of LiteRT as the largest value.
+    graph = prepared(
+        "p = GlobalAveragePool(x) c = Conv(p, w) f = Flatten(c) g = Gemm(f, k) y = Relu(g)",
+        w=np.ones((count, 3, 1, 1)),
+        k=np.full((count, 2), -1.0),
+    )
+    ranges = table(p=(0.0, 1.0), c=(0.0, 3.0), y=(0.0, 0.0))
+    made = Artifacts(assign(graph, INPUT, ranges), np.full((1, 3, 8, 8), 127, np.int8))
+    (weights,) = (w for n, w in made.quantized.weights.items() if n.startswith("Gemm"))
+    factor = weights.bias_scale[0] / made.step("y")
+    assert factor < MAX_CONV_FACTOR
+    assert factor * 127 * 255 * count < MAX_CONV_STEPS
+    for outputs in (made.in_onnx(), made.in_litert()):
+        assert (outputs["y"] == -128).all()
 
 
 @pytest.mark.parametrize("high", [100.0, 1e-1, 1e-6])

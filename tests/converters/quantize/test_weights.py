@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from converters.errors import ConvertError
 from converters.operators import Conv, Gemm
+from converters.quantize.params import QuantParams
 from converters.quantize.quantized import QuantizedWeights
-from converters.quantize.weights import quantize_bias, quantize_weights
+from converters.quantize.weights import quantize_bias, quantize_weights, reachable_bias
 from tests.converters.models import f32, normal
 
 
@@ -109,6 +112,54 @@ def test_any_finite_layer(rows: list[tuple[float, float, float]], input_scale: f
     assert (np.abs(result.bias.astype(float)) <= 2**30 * (1 + 1e-6)).all()
     step = f32(result.params.scale)[:, None]
     assert (np.abs(result.params.dequantize(result.weight) - weight) <= step * 0.501).all()
+
+
+GIVEN = QuantParams((float(np.float32(0.02)),), (-128,))  # up to 5.1
+TAKEN = QuantParams((float(np.float32(0.05)),), (-128,))  # up to 12.75
+
+
+@given(
+    st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=4),
+    st.floats(-(2.0**100), 2.0**100, width=32),
+    st.lists(st.integers(-128, 127), min_size=4, max_size=4),
+)
+@example([1e-5, -1e-5], -1e30, [127, -128, 0, 0])
+@example([1.0], 1e9, [-128, 0, 0, 0])
+@example([0.0], -1.0, [0, 0, 0, 0])
+@settings(max_examples=300, deadline=None)
+def test_a_bias_out_of_reach_saturates_as_it_did(
+    row: list[float], bias: float, pixels: list[int]
+) -> None:
+    operator = Gemm(f32([row]), f32([bias]))
+    nearer = reachable_bias(operator, 0, GIVEN, TAKEN)
+    x = GIVEN.dequantize(np.asarray(pixels[: len(row)], np.int8)).astype(np.float64)
+    sums = operator.weight.astype(np.float64) @ x
+    if nearer == bias:
+        return
+    assert abs(nearer[0]) < abs(bias)
+    weights = quantize_weights(replace(operator, bias=nearer), 0, GIVEN.scale[0])
+    q = weights.params.dequantize(weights.weight).astype(np.float64) @ x
+    q = q + weights.bias * weights.bias_scale.astype(np.float64)
+    expected = TAKEN.high if bias > 0 else TAKEN.low
+    for outputs in (sums + bias, q):
+        np.testing.assert_array_equal(np.clip(outputs, TAKEN.low, TAKEN.high), expected)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_bias_within_reach_stays_and_one_beyond_is_moved(sign: int) -> None:
+    # Twice what weights of 3 in all make of inputs up to 5.1, and the range of 12.75 once more.
+    reach = 2 * 3 * GIVEN.high + TAKEN.high + (TAKEN.high if sign > 0 else 0)
+    limit = f32([sign * reach])
+    operator = Gemm(f32([[1, -2]]), limit)
+    np.testing.assert_array_equal(reachable_bias(operator, 0, GIVEN, TAKEN), limit, strict=True)
+    beyond = replace(operator, bias=limit * f32(1.0001))
+    assert (reachable_bias(beyond, 0, GIVEN, TAKEN) == limit).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_bias_that_is_not_finite_stays_to_be_refused(value: float) -> None:
+    operator = Gemm(f32([[1], [2]]), f32([value, 1]))
+    np.testing.assert_array_equal(reachable_bias(operator, 0, GIVEN, TAKEN), operator.bias)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
