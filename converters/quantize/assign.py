@@ -14,7 +14,8 @@ from converters.operators import Add, Clamp, Conv, Gemm, GlobalAveragePool
 from converters.quantize.params import QuantParams, from_range
 from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
 from converters.quantize.rules import (
-    ADD_FACTORS,
+    MAX_ADD_FACTOR,
+    MAX_CLAMP_FACTOR,
     MAX_CONV_FACTOR,
     MAX_CONV_STEPS,
     MAX_MEAN_FACTOR,
@@ -65,7 +66,11 @@ def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> Quant
             weights[node.name] = quantized
             params = _fit_sums(params, quantized)
         elif isinstance(node.operator, Add):
-            params = _fit_add(params, inputs)
+            largest = max(p.scale[0] for p in inputs)
+            params = _widened(params, largest / params.scale[0] / MAX_ADD_FACTOR)
+        elif isinstance(node.operator, Clamp):
+            factor = inputs[0].scale[0] / params.scale[0]
+            params = _widened(params, factor / MAX_CLAMP_FACTOR)
         elif isinstance(node.operator, GlobalAveragePool):
             pixels = math.prod(graph.shapes[node.inputs[0]][2:])
             factor = inputs[0].scale[0] / (params.scale[0] * pixels)
@@ -106,9 +111,3 @@ def _fit_sums(params: QuantParams, weights: QuantizedWeights) -> QuantParams:
     steps = factors * weights.largest_sum()
     widest = max(factors.max() / MAX_CONV_FACTOR, steps.max() / MAX_CONV_STEPS)
     return _widened(params, float(widest))
-
-
-def _fit_add(params: QuantParams, inputs: list[QuantParams]) -> QuantParams:
-    """Keep input_scale / output_scale inside what the Add kernels compute."""
-    largest = max(p.scale[0] for p in inputs) / params.scale[0]
-    return _widened(params, largest / ADD_FACTORS[1])

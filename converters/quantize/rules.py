@@ -52,11 +52,14 @@ QUANT_RULES: Mapping[type[Operator], OpRule] = {
 }
 
 # XNNPACK's int8 kernels hold the requantization factor input_scale * weight_scale / output_scale
-# of a convolution below 256, and the input_scale / output_scale of an Add in [2^-10, 2^8).
+# of a convolution below 256, and the input_scale / output_scale of an Add below 256 as well.
 MAX_CONV_FACTOR = 256.0
-ADD_FACTORS = (2.0**-10, 2.0**8)
+MAX_ADD_FACTOR = 256.0
 # A sum in steps of the output, before it saturates, is an int32 too: XNNPACK adds the zero point to
 # it, and TFLite's own kernel first multiplies by the power of two above the factor.
 MAX_CONV_STEPS = 2.0**30
+# Of a clamp that stands alone: TFLite's RELU, RELU6 and QUANTIZE multiply an input, up to 255 away
+# from its zero point, by the power of two above input_scale / output_scale, in int32.
+MAX_CLAMP_FACTOR = 2.0**16
 # ONNX Runtime's and XNNPACK's means hold input_scale / (output_scale * pixels) below 256.
 MAX_MEAN_FACTOR = 256.0

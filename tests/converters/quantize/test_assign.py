@@ -9,7 +9,8 @@ from converters.passes import run_passes
 from converters.quantize.assign import assign, observed_values
 from converters.quantize.params import QuantParams, from_range
 from converters.quantize.rules import (
-    ADD_FACTORS,
+    MAX_ADD_FACTOR,
+    MAX_CLAMP_FACTOR,
     MAX_CONV_FACTOR,
     MAX_CONV_STEPS,
     MAX_MEAN_FACTOR,
@@ -136,12 +137,42 @@ def test_a_dead_layer_of_many_inputs_stays_dead(count: int) -> None:
 
 
 @pytest.mark.parametrize("high", [100.0, 1e-1, 1e-6])
-def test_an_add_keeps_its_factors_inside_the_kernels_limits(high: float) -> None:
+def test_an_add_keeps_its_factors_below_the_kernels_limit(high: float) -> None:
     graph = prepared("c = Conv(x, w) y = Add(c, x)", w=WEIGHT)
     quantized = assign(graph, INPUT, table(c=(-50.0, 50.0), y=(-high, high)))
     activations = quantized.activations
     for name in ("c", "x"):
-        assert activations[name].scale[0] / activations["y"].scale[0] < ADD_FACTORS[1]
+        assert activations[name].scale[0] / activations["y"].scale[0] < MAX_ADD_FACTOR
+
+
+@pytest.mark.parametrize("small", [1e-4, 1e-9, 1e-15])
+def test_an_add_takes_an_input_of_any_smaller_scale(small: float) -> None:
+    graph = prepared("c = Conv(x, w) y = Add(c, x)", w=WEIGHT * small)
+    quantized = assign(graph, INPUT, table(c=(-3 * small, 3 * small), y=(-1.0, 1.0)))
+    made = Artifacts(quantized, INPUT.spec("x", (), "int8").quantize(normal(1, 3, 8, 8)))
+    for outputs in (made.in_onnx(), made.in_litert()):
+        # Half a step by rounding; what is added is at most 12e-4 of 1/127.5.
+        assert np.abs(made.real("y", outputs["y"]) - made.real("x", made.x)).max() <= 0.7 / 127.5
+
+
+CLAMPS = {"Relu": "Relu({})", "ReLU6": "Clip({}, low, six)", "0 to 3": "Clip({}, low, three)"}
+
+
+@pytest.mark.parametrize("high", [1.0, 1e-4, 1e-6, 1e-9, 0.0])
+@pytest.mark.parametrize("clamp", CLAMPS)
+def test_a_clamp_keeps_its_factor_below_the_kernels_limit(clamp: str, high: float) -> None:
+    graph = prepared(f"y = {CLAMPS[clamp].format('x')}", low=0, six=6, three=3)
+    quantized = assign(graph, INPUT, table(y=(0.0, high)))
+    (scale,) = quantized.activations["y"].scale
+    factor = INPUT.scale[0] / from_range(0.0, high).scale[0]
+    assert INPUT.scale[0] / scale < MAX_CLAMP_FACTOR
+    assert (scale == from_range(0.0, high).scale[0]) is (factor < MAX_CLAMP_FACTOR)
+    x = np.arange(-96, 96).astype(np.int8).reshape(1, 3, 8, 8)
+    made = Artifacts(quantized, x)
+    # Zero and less stays zero; everything else is far beyond the range, but for that up to 1.
+    for outputs in (made.in_onnx(), made.in_litert()):
+        error = made.real("y", outputs["y"]) - made.exact()["y"]
+        assert np.abs(error).max() <= 1.001 * scale
 
 
 @pytest.mark.parametrize("high", [1.0, 1e-3, 1e-9, 0.0])
