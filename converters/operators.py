@@ -182,6 +182,11 @@ Operator: TypeAlias = (
 Clamped: TypeAlias = Conv | Gemm | Add
 
 
+def clamp_of(operator: Operator) -> Clamp | None:
+    """Return the clamp that an operator carries, None where it carries none."""
+    return operator.clamp if isinstance(operator, Clamped) else None
+
+
 def window_output(
     x: Shape, kernel: Pair, strides: Pair, pads: Pads, dilations: Pair = (1, 1)
 ) -> Pair:

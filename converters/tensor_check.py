@@ -72,7 +72,6 @@ class _OnnxTensors:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1  # a second thread mostly spins
-        options.intra_op_num_threads = 1
         options.add_session_config_entry(*EXACT_KERNELS)
         self._session: Any = onnxruntime.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 from converters.errors import ConvertError
 from converters.graph import Graph, Node
 from converters.onnx_qdq.operators import OnnxNodes, write_operator
-from converters.operators import Add, Conv, Gemm
+from converters.operators import Conv, Gemm, clamp_of
 from converters.quantize.quantized import Io, QuantizedGraph
 from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
 from edge.tensors import Array
@@ -55,7 +55,7 @@ def write_float(graph: Graph, observed: Sequence[str] = ()) -> onnx.ModelProto:
 def _write_clamped(
     nodes: OnnxNodes, node: Node, inputs: Sequence[str], constants: Sequence[str], output: str
 ) -> None:
-    clamp = node.operator.clamp if isinstance(node.operator, Conv | Gemm | Add) else None
+    clamp = clamp_of(node.operator)
     if clamp is None:
         write_operator(nodes, node.operator, inputs, constants, output)
         return
@@ -78,7 +78,7 @@ class _QdqWriter:
         if isinstance(node.operator, Conv | Gemm):
             constants = self._constants(node)
         params = self.quantized.activations[node.output]
-        clamp = node.operator.clamp if isinstance(node.operator, Conv | Gemm | Add) else None
+        clamp = clamp_of(node.operator)
         exact = f"{node.output}/exact"
         if clamp is None or params.saturates_at(clamp.low, clamp.high):
             write_operator(self.nodes, node.operator, inputs, constants, exact)

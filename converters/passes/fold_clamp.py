@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from converters.graph import Graph, Node, PassResult
-from converters.operators import Add, Clamp, Conv, Gemm
+from converters.operators import Clamp, Clamped
 
 
 def fold_clamp(graph: Graph) -> PassResult:
@@ -21,7 +21,7 @@ def fold_clamp(graph: Graph) -> PassResult:
         if isinstance(node.operator, Clamp):
             (source,) = node.inputs
             before = nodes.get(source)
-            if before is None or not isinstance(before.operator, Conv | Gemm | Add | Clamp):
+            if before is None or not isinstance(before.operator, Clamped | Clamp):
                 what = before.kind if before else "the input"
                 left.append(f"{node.name}: {what} before it carries no clamp")
             elif not graph.is_only_read_by(source, node):
@@ -39,7 +39,7 @@ def _joined(before: Node, node: Node, clamp: Clamp) -> Node:
     operator = before.operator
     if isinstance(operator, Clamp):
         return replace(before, operator=operator.intersect(clamp), output=node.output)
-    if not isinstance(operator, Conv | Gemm | Add):
+    if not isinstance(operator, Clamped):
         raise TypeError(before.kind)
     joined = clamp if operator.clamp is None else operator.clamp.intersect(clamp)
     return replace(before, operator=replace(operator, clamp=joined), output=node.output)

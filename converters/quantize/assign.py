@@ -9,8 +9,8 @@ import numpy as np
 
 from calibration.observers import RangeTable
 from converters.errors import ConvertError
-from converters.graph import Graph, Node
-from converters.operators import Add, Clamp, Conv, Gemm, GlobalAveragePool
+from converters.graph import Graph
+from converters.operators import Add, Clamp, Conv, Gemm, GlobalAveragePool, clamp_of
 from converters.quantize.params import QuantParams, from_range
 from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
 from converters.quantize.rules import (
@@ -53,7 +53,8 @@ def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> Quant
             params = inputs[0]
         else:
             measured = ranges[node.output]
-            params = _within(_clamp_of(node), measured.low, measured.high)
+            alone = node.operator if isinstance(node.operator, Clamp) else None
+            params = _within(alone or clamp_of(node.operator), measured.low, measured.high)
         if isinstance(node.operator, Conv | Gemm):
             axis = rule.weight_axis or 0
             bias = reachable_bias(node.operator, axis, inputs[0], params)
@@ -77,14 +78,6 @@ def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> Quant
             params = _widened(params, factor / MAX_MEAN_FACTOR)
         activations[node.output] = params
     return QuantizedGraph(graph, activations, weights)
-
-
-def _clamp_of(node: Node) -> Clamp | None:
-    if isinstance(node.operator, Clamp):
-        return node.operator
-    if isinstance(node.operator, Conv | Gemm | Add):
-        return node.operator.clamp
-    return None
 
 
 def _within(clamp: Clamp | None, low: float, high: float) -> QuantParams:

@@ -18,6 +18,7 @@ from converters.operators import (
     Reshape,
     Shape,
     Softmax,
+    clamp_of,
     multiply_adds,
     window_output,
 )
@@ -122,3 +123,16 @@ def test_multiply_adds_equal_a_count_of_the_products() -> None:
     assert multiply_adds(conv, (1, 4, 5, 6)) == products == 2160
     assert multiply_adds(Gemm(normal(4, 7), normal(4)), (1, 4)) == 28
     assert multiply_adds(Add(), (1, 4, 5, 6)) == 0
+
+
+@pytest.mark.parametrize("clamp", [None, Clamp(0.0, 6.0)])
+def test_clamp_of(clamp: Clamp | None) -> None:
+    weight, bias = normal(2, 3, 1, 1), normal(2)
+    carriers: list[Operator] = [
+        Conv(weight, bias, clamp=clamp),
+        Gemm(weight[..., 0, 0], bias, clamp),
+        Add(clamp),
+    ]
+    assert [clamp_of(operator) for operator in carriers] == [clamp] * 3
+    # A clamp that stands alone is carried by nothing.
+    assert clamp_of(Clamp(0.0, 6.0)) is clamp_of(Softmax()) is None
