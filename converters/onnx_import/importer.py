@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from converters.onnx_import.source import (
     SourceNode,
 )
 from converters.operators import Operator, Shape
-from edge.tensors import Array
+from edge.tensors import IMAGE_CHANNELS, Array
 
 QUANTIZED_OPS = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
 QUANTIZED_PREFIXES = ("QLinear", "ConvInteger", "MatMulInteger")
@@ -231,11 +230,6 @@ def _to_array(tensor: onnx.TensorProto) -> Array:
     return onnx.numpy_helper.to_array(tensor)
 
 
-@dataclass(frozen=True, slots=True)
-class _Dim:
-    size: int | None  # None: symbolic
-
-
 def _image_input(
     graph: onnx.GraphProto, initializers: set[str], where: str
 ) -> tuple[Activation, int]:
@@ -252,10 +246,10 @@ def _image_input(
         raise ConvertError(
             f"{where}: input {info.name!r} is {kind}; only float32 is read: export it in float32"
         )
-    dims = [_Dim(d.dim_value if d.HasField("dim_value") else None) for d in tensor.shape.dim]
-    shape: Shape = tuple(dim.size if dim.size is not None else -1 for dim in dims)
+    # -1: symbolic
+    shape: Shape = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim)
     text = "[" + ", ".join("?" if side < 0 else str(side) for side in shape) + "]"
-    if len(shape) != 4 or shape[1] not in (1, 3):
+    if len(shape) != 4 or shape[0] == 0 or shape[1] not in IMAGE_CHANNELS:
         raise ConvertError(
             f"{where}: input {info.name!r} has shape {text}, which is not one image; "
             "allowed: [batch, C, H, W] with C of 1 or 3"
@@ -264,6 +258,11 @@ def _image_input(
         raise ConvertError(
             f"{where}: input {info.name!r} has shape {text}; height and width must be fixed "
             f"numbers up to {MAX_SIDE}: export it with the size that the device will use"
+        )
+    if shape[3] in IMAGE_CHANNELS:
+        raise ConvertError(
+            f"{where}: input {info.name!r} has shape {text}; a width of {shape[3]} could also be "
+            "the channels of [batch, H, W, C]: export it with any other width"
         )
     return Activation(info.name, (1, *shape[1:])), max(1, shape[0])
 

@@ -201,9 +201,13 @@ def test_pools_whose_padding_tflite_cannot_say(kind: str) -> None:
         _ = made.tflite
 
 
-@pytest.mark.parametrize("size", ["8,8", "7,7", "1,1", "5,3"])
+@pytest.mark.parametrize("size", ["8,8", "7,7", "1,2", "5,4"])
 def test_global_average_pool(size: str) -> None:
     assert_within(artifacts("y = GlobalAveragePool(x)", f"float[1,3,{size}]"))
+
+
+def test_global_average_pool_of_one_pixel() -> None:
+    assert_within(artifacts("m = MaxPool<kernel_shape=[8,8]>(x) y = GlobalAveragePool(m)"))
 
 
 @pytest.mark.parametrize("last", ["Flatten(p)", "Reshape(p, shape)"])

@@ -5,6 +5,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from converters.errors import ConvertError, UnsupportedModelError
 from converters.onnx_import.importer import MAX_SIDE
+from edge.tensors import TensorSpec
 from tests.converters.models import assert_same, build, imported, int64, normal
 from tests.converters.onnx_import.refusals import assert_refused
 
@@ -197,10 +198,30 @@ def test_other_inputs(x: str, reason: str) -> None:
         imported(build("y = Relu(x)", x))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_width_that_could_be_channels_is_refused(channels: int, width: int) -> None:
+    with pytest.raises(ConvertError, match=rf"{width}\]; a width of {width} could also be"):
+        imported(build("y = Relu(x)", f"float[1,{channels},8,{width}]"))
+    # A height is never mistaken, nor is any other width.
+    for size in (f"{width},8", f"8,{width + 1}"):
+        graph = imported(build("y = Relu(x)", f"float[1,{channels},{size}]"))
+        layout, *_ = TensorSpec("x", graph.input_shape, "float32").image_geometry()
+        assert layout == "NCHW"
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+def test_an_image_without_pixels_or_pictures_is_refused(axis: int) -> None:
+    model = build("y = Relu(x)")
+    model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 0
+    with pytest.raises(ConvertError, match=r"input 'x' has shape \["):
+        imported(model)
+
+
 def test_the_largest_image_and_one_larger() -> None:
-    assert imported(build("y = Relu(x)", f"float[1,3,{MAX_SIDE},1]")).input_shape[2] == MAX_SIDE
+    assert imported(build("y = Relu(x)", f"float[1,3,{MAX_SIDE},2]")).input_shape[2] == MAX_SIDE
     with pytest.raises(ConvertError, match="height and width"):
-        imported(build("y = Relu(x)", f"float[1,3,{MAX_SIDE + 1},1]"))
+        imported(build("y = Relu(x)", f"float[1,3,{MAX_SIDE + 1},2]"))
 
 
 @pytest.mark.parametrize("axis", [1, 2, 3])
@@ -245,6 +266,6 @@ def test_tensors_whose_data_does_not_fit(dims: list[int]) -> None:
 
 def test_an_output_that_would_be_huge_is_refused() -> None:
     model = build(
-        "y = Conv<pads=[4096,4096,4096,4096]>(x, w)", "float[1,1,16384,1]", w=normal(9, 1, 1, 1)
+        "y = Conv<pads=[4096,4096,4096,4096]>(x, w)", "float[1,1,16384,2]", w=normal(9, 1, 1, 1)
     )
     assert_refused(model, "empty or too large")
