@@ -11,6 +11,7 @@ import onnxruntime
 from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.onnx_qdq.writer import write_float
+from edge.backends.base import brief
 
 # Folding BatchNormalization and another order of sums move a float32 network by some 1e-6 of its
 # largest output; a misread operator moves it by far more.
@@ -32,8 +33,7 @@ def confirm(graph: Graph, path: Path) -> int:
         batch = batch if isinstance(batch, int) else 1
         expected = source.run(None, {graph.input: np.repeat(x, batch, axis=0)})[0][:1]
     except Exception as cause:  # its errors have no root of their own
-        reason = str(cause).strip().splitlines()[-1][:200]
-        raise ConvertError(f"{path}: ONNX Runtime cannot run it ({reason})") from cause
+        raise ConvertError(f"{path}: ONNX Runtime cannot run it ({brief(cause)})") from cause
     found = _session(write_float(graph).SerializeToString()).run(None, {graph.input: x})[0]
     largest = float(np.abs(expected).max())
     apart = float(np.abs(found.reshape(-1) - expected.reshape(-1)).max())

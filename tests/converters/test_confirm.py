@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from calibration.progress import silent
+from converters import confirm as confirm_module
 from converters import pipeline
 from converters.confirm import confirm
 from converters.errors import ConvertError
@@ -57,6 +58,17 @@ def test_a_file_that_cannot_be_run_is_said(conversion: Conversion, tmp_path: Pat
     path.write_bytes(b"nothing")
     with pytest.raises(ConvertError, match="cannot run it"):
         confirm(conversion.source.graph, path)
+
+
+def test_an_error_without_words_is_named(
+    conversion: Conversion, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(confirm_module, "_session", exhausted)
+    with pytest.raises(ConvertError, match=r"cannot run it \(MemoryError\)"):
+        confirm(conversion.source.graph, model_file)
 
 
 def test_a_fixed_batch_is_converted_to_one_picture(
