@@ -28,7 +28,10 @@ from edge.tensors import IMAGE_CHANNELS, Array
 QUANTIZED_OPS = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
 QUANTIZED_PREFIXES = ("QLinear", "ConvInteger", "MatMulInteger")
 MAX_SIDE = 1 << 14
+# Of all activations of one picture; and of one activation, in the batch that the file demands.
 MAX_VALUES = 1 << 30
+# Of a batch of pictures, which the source model is run on once.
+MAX_BATCH_VALUES = 1 << 26
 
 
 def import_onnx(model: onnx.ModelProto, where: str) -> Graph:
@@ -62,6 +65,7 @@ class _Importer:
         self.values[self.input.name] = self.input
         self.nodes: list[Node] = []
         self.names: set[str] = set()
+        self.total_values = 0
         self.refusals: list[Refusal] = []
 
     def add(self, proto: onnx.NodeProto) -> None:
@@ -141,8 +145,12 @@ class _Importer:
             shape = operator.output_shape(*(a.shape for a in inputs))
         except (GraphError, IndexError) as cause:
             raise RefusedError(str(cause)) from cause
-        if not 0 < math.prod(shape) <= MAX_VALUES:
-            raise RefusedError(f"its output of shape {shape} is empty or too large")
+        size = math.prod(shape)
+        if not 0 < size * self.batch <= MAX_VALUES or self.total_values + size > MAX_VALUES:
+            raise RefusedError(
+                f"its output of shape {shape} is empty or too large, alone or with those before it"
+            )
+        self.total_values += size
         while name in self.names:
             name = f"{name}_{len(self.names)}"
         self.names.add(name)
@@ -263,6 +271,11 @@ def _image_input(
         raise ConvertError(
             f"{where}: input {info.name!r} has shape {text}; a width of {shape[3]} could also be "
             "the channels of [batch, H, W, C]: export it with any other width"
+        )
+    if shape[0] > 1 and math.prod(shape) > MAX_BATCH_VALUES:
+        raise ConvertError(
+            f"{where}: input {info.name!r} has shape {text}; a batch may have {MAX_BATCH_VALUES} "
+            "values in all: export it with a batch of 1"
         )
     return Activation(info.name, (1, *shape[1:])), max(1, shape[0])
 

@@ -4,7 +4,6 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from converters.errors import ConvertError, UnsupportedModelError
-from converters.onnx_import.importer import MAX_SIDE
 from edge.tensors import TensorSpec
 from tests.converters.models import assert_same, build, imported, int64, normal
 from tests.converters.onnx_import.refusals import assert_refused
@@ -218,12 +217,6 @@ def test_an_image_without_pixels_or_pictures_is_refused(axis: int) -> None:
         imported(model)
 
 
-def test_the_largest_image_and_one_larger() -> None:
-    assert imported(build("y = Relu(x)", f"float[1,3,{MAX_SIDE},2]")).input_shape[2] == MAX_SIDE
-    with pytest.raises(ConvertError, match="height and width"):
-        imported(build("y = Relu(x)", f"float[1,3,{MAX_SIDE + 1},2]"))
-
-
 @pytest.mark.parametrize("axis", [1, 2, 3])
 @pytest.mark.parametrize("side", [-1, -(2**62), 2**62])
 def test_sides_out_of_range(axis: int, side: int) -> None:
@@ -262,10 +255,3 @@ def test_tensors_whose_data_does_not_fit(dims: list[int]) -> None:
     model.graph.initializer[0].dims[:] = dims
     with pytest.raises(ConvertError, match="the data of tensor 'w' does not fit its shape"):
         imported(model)
-
-
-def test_an_output_that_would_be_huge_is_refused() -> None:
-    model = build(
-        "y = Conv<pads=[4096,4096,4096,4096]>(x, w)", "float[1,1,16384,2]", w=normal(9, 1, 1, 1)
-    )
-    assert_refused(model, "empty or too large")
