@@ -14,12 +14,12 @@ def convert(node: SourceNode) -> Emit:
     weight = node.weights(1)
     if weight.ndim != 4:
         raise RefusedError(f"its weight has {weight.ndim} dimensions; only 2-D (4) is supported")
+    window = read_window(node, x.shape, (weight.shape[2], weight.shape[3]))
     groups = node.attribute("group", 1)
     if groups > 1 and (weight.shape[1] != 1 or groups != x.shape[1]):
         raise RefusedError(
             f"{groups} groups over {x.shape[1]} channels; supported are 1 group or one a channel"
         )
-    window = read_window(node, x.shape, (weight.shape[2], weight.shape[3]))
     if window.dilations != (1, 1) and window.strides != (1, 1):
         raise RefusedError("dilation together with a stride has no TFLite form")
     bias = node.weights(2) if len(node.inputs) > 2 and node.inputs[2] is not None else None

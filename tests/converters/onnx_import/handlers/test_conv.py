@@ -3,7 +3,7 @@ import pytest
 
 from converters.operators import Conv
 from edge.tensors import Array
-from tests.converters.models import assert_same, build, imported, normal
+from tests.converters.models import assert_same, build, imported, int64, normal
 from tests.converters.onnx_import.refusals import assert_refused
 
 DENSE = normal(4, 3, 3, 3, seed=2)
@@ -73,6 +73,14 @@ def test_weights_may_come_from_a_constant_node() -> None:
 )
 def test_refusals(attributes: str, weight: Array, reason: str) -> None:
     assert_refused(build(f"y = Conv<{attributes}>(x, w)", w=weight), reason)
+
+
+@pytest.mark.parametrize("group", [1, 2])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_an_input_without_pixels_is_refused(rank: int, group: int) -> None:
+    body = f"p = GlobalAveragePool(x) r = Reshape(p, s) y = Conv<group={group}>(r, w)"
+    model = build(body, "float[1,1,8,8]", s=int64(*[1] * rank), w=normal(2, 1, 1, 1))
+    assert_refused(model, "only 2-D windows over [N, C, H, W]")
 
 
 def test_grouped_convolution_is_refused() -> None:
