@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import onnx
@@ -12,28 +12,78 @@ from onnx.reference import ReferenceEvaluator
 from converters.onnx_import.source import RefusedError, Resolved
 from edge.tensors import Array
 
-# All but Expand, Gather and the arithmetic give no more values than their inputs hold together.
 FOLDABLE = frozenset(
     ("Add", "Cast", "CastLike", "Concat", "Div", "Expand", "Floor", "Gather", "Identity", "Mul",
      "Neg", "Reshape", "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze")
 )  # fmt: skip
-# What a few bytes of a file may grow to; weights, however many, are in the file themselves.
-MAX_GROWN = 1 << 20
+# These give their input, or a part of it, in another shape: mostly a view, never more bytes.
+VIEWS = frozenset(("Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"))
+# What a few bytes of a file may grow to; weights, however many, are in the file themselves, and
+# may be copied once.
+MAX_GROWN_BYTES = 8 << 20
+NUMBERS = "biuf"
 
 
-def fold(node: onnx.NodeProto, inputs: Sequence[Resolved], opset: int) -> Array | None:
-    """Return the value of a node whose inputs are all constants, None when it is not such a node.
+class Constants:
+    """Folds the constants of one model, and counts the bytes that they take in all.
 
-    Evaluated by the onnx package's own reference implementation.
-    Raises: RefusedError: the evaluation fails, or would be larger than its inputs and `MAX_GROWN`.
+    `room_bytes` is what is left of those that the file holds itself and of `MAX_GROWN_BYTES`.
     """
-    constants = [value for value in inputs if isinstance(value, np.ndarray)]
-    given = [value for value in inputs if value is not None]
-    if node.op_type not in FOLDABLE or not given or len(constants) != len(given):
-        return None
-    size = _size(node.op_type, constants)
-    if size > max(MAX_GROWN, sum(value.size for value in constants)):
-        raise RefusedError(f"its constant value would hold {size} numbers")
+
+    def __init__(self, opset: int, given: Iterable[Array]) -> None:
+        self.opset = opset
+        self.room_bytes = MAX_GROWN_BYTES + sum(value.nbytes for value in given)
+
+    def fold(self, node: onnx.NodeProto, inputs: Sequence[Resolved]) -> Array | None:
+        """Return the value of a node whose inputs are all constants, None for any other node.
+
+        Raises: RefusedError: the evaluation fails, its inputs are no numbers, or there is no room.
+        """
+        constants = [value for value in inputs if isinstance(value, np.ndarray)]
+        given = [value for value in inputs if value is not None]
+        if node.op_type not in FOLDABLE or not given or len(constants) != len(given):
+            return None
+        _check_numbers(constants)
+        size_bytes = _size_bytes(node.op_type, constants)
+        if size_bytes > self.room_bytes and node.op_type not in VIEWS:
+            raise _too_large(size_bytes)
+        result = _evaluate(node, inputs, self.opset)
+        _check_numbers([result])
+        return self.count(result, constants)
+
+    def count(self, value: Array, inputs: Sequence[Resolved]) -> Array:
+        """Return `value`, which a node makes of `inputs`, and count it where it takes memory.
+
+        Raises: RefusedError: there is no room for it.
+        """
+        if not inputs:  # it stands in the file
+            self.room_bytes += value.nbytes
+            return value
+        if any(isinstance(v, np.ndarray) and np.may_share_memory(v, value) for v in inputs):
+            return value
+        if value.nbytes > self.room_bytes:
+            raise _too_large(value.nbytes)
+        self.room_bytes -= value.nbytes
+        return value
+
+
+def _too_large(size_bytes: int) -> RefusedError:
+    return RefusedError(
+        f"its constant value takes {size_bytes} bytes; all that are computed may together take as "
+        f"many as the file's own, and {MAX_GROWN_BYTES >> 20} MiB: fold constants in the exporter"
+    )
+
+
+def _check_numbers(constants: Sequence[Array]) -> None:
+    for value in constants:
+        if value.dtype.kind not in NUMBERS:
+            raise RefusedError(
+                f"a constant is of type {value.dtype}; only numbers are computed with"
+            )
+
+
+def _evaluate(node: onnx.NodeProto, inputs: Sequence[Resolved], opset: int) -> Array:
+    """Return what the onnx package's own reference implementation makes of constants."""
     graph = onnx.helper.make_graph(
         [node],
         "constant",
@@ -50,18 +100,18 @@ def fold(node: onnx.NodeProto, inputs: Sequence[Resolved], opset: int) -> Array 
     return np.asarray(result)
 
 
-def _size(op_type: str, constants: Sequence[Array]) -> int:
-    """Return at most how many values a node gives."""
+def _size_bytes(op_type: str, constants: Sequence[Array]) -> int:
+    """Return at most how many bytes a node gives, but for what a change of type adds."""
     if op_type == "Gather":
         # Every index takes at most the whole of the data.
         data, indices = constants
-        return data.size * indices.size
+        return data.nbytes * indices.size
     if op_type in ("Add", "Sub", "Mul", "Div", "Expand"):
         shapes = [value.shape for value in constants]
         try:
             if op_type == "Expand":
                 shapes[1] = tuple(int(side) for side in constants[1])
-            return math.prod(np.broadcast_shapes(*shapes))
+            return math.prod(np.broadcast_shapes(*shapes)) * constants[0].itemsize
         except (TypeError, ValueError) as cause:
             raise RefusedError(f"its constant inputs do not fit together ({cause})") from cause
-    return sum(value.size for value in constants)
+    return sum(value.nbytes for value in constants)

@@ -10,12 +10,11 @@ import onnx
 
 from converters.errors import ConvertError, GraphError, Refusal, UnsupportedModelError
 from converters.graph import Graph, Node
-from converters.onnx_import.constants import FOLDABLE, fold
+from converters.onnx_import.constants import FOLDABLE, Constants
 from converters.onnx_import.handlers import HANDLERS
 from converters.onnx_import.load import STANDARD_DOMAINS, opset_of
 from converters.onnx_import.source import (
     Activation,
-    Converted,
     Emit,
     Missing,
     RefusedError,
@@ -58,11 +57,10 @@ class _Importer:
         self.checker.ir_version = model.ir_version
         self.checker.opset_imports = {"": self.opset}
         self.graph = model.graph
-        self.values: dict[str, Resolved] = {
-            tensor.name: _array(tensor, where) for tensor in model.graph.initializer
-        }
-        self.input, self.batch = _image_input(model.graph, set(self.values), where)
-        self.values[self.input.name] = self.input
+        weights = {tensor.name: _array(tensor, where) for tensor in model.graph.initializer}
+        self.constants = Constants(self.opset, weights.values())
+        self.input, self.batch = _image_input(model.graph, set(weights), where)
+        self.values: dict[str, Resolved] = {**weights, self.input.name: self.input}
         self.nodes: list[Node] = []
         self.names: set[str] = set()
         self.total_values = 0
@@ -104,21 +102,19 @@ class _Importer:
         self._check_definition(proto)
         if proto.op_type == "Shape":
             return _shape(inputs[0], attributes)
-        constant = fold(proto, inputs, self.opset)
+        constant = self.constants.fold(proto, inputs)
         if constant is not None:
             return constant
         if handler is None:  # it would be folded, were its inputs constants
             raise RefusedError(_unsupported())
+        outputs = sum(map(bool, proto.output))
         source = SourceNode(
-            name,
-            proto.op_type,
-            self.opset,
-            inputs,
-            attributes,
-            self.batch,
-            sum(map(bool, proto.output)),
+            name, proto.op_type, self.opset, inputs, attributes, self.batch, outputs
         )
-        return self._place(handler(source), name, proto.output[0])
+        converted = handler(source)
+        if isinstance(converted, np.ndarray):
+            return self.constants.count(converted, inputs)
+        return self._place(converted, name, proto.output[0])
 
     def _check_definition(self, proto: onnx.NodeProto) -> None:
         """Refuse a node whose inputs or attributes are not those of the operator in this opset."""
@@ -130,7 +126,7 @@ class _Importer:
             reason = str(cause).split("\n", 1)[0]
             raise RefusedError(f"not as opset {self.opset} defines it: {reason}") from cause
 
-    def _place(self, converted: Converted, name: str, output: str) -> Resolved:
+    def _place(self, converted: Emit | Activation, name: str, output: str) -> Activation:
         if not isinstance(converted, Emit):
             return converted
         if converted.then is None:
@@ -218,7 +214,7 @@ def _refuse_quantized(model: onnx.ModelProto, where: str) -> None:
             )
 
 
-def _array(tensor: onnx.TensorProto, where: str) -> Resolved:
+def _array(tensor: onnx.TensorProto, where: str) -> Array:
     if tensor.data_type == onnx.TensorProto.FLOAT16:
         raise ConvertError(
             f"{where}: tensor {tensor.name!r} is float16; export the model in float32"

@@ -1,24 +1,34 @@
+import tracemalloc
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
 from onnx import parser
 
+from converters.errors import UnsupportedModelError
 from converters.onnx_import import constants
-from converters.onnx_import.constants import fold
-from converters.onnx_import.source import Activation, RefusedError
+from converters.onnx_import.constants import MAX_GROWN_BYTES, Constants
+from converters.onnx_import.source import Activation, RefusedError, Resolved
 from edge.tensors import Array
-from tests.converters.models import assert_same, build, int64, normal
+from tests.converters.models import assert_same, build, imported, int64, normal
 
 
 def node(text: str) -> onnx.NodeProto:
     return parser.parse_node(text)
 
 
+def fold(text: str, inputs: Sequence[Resolved]) -> Array | None:
+    """Fold a node of a model that holds these inputs."""
+    held = [value for value in inputs if isinstance(value, np.ndarray)]
+    return Constants(17, held).fold(node(text), inputs)
+
+
 def test_only_constants_are_folded() -> None:
-    add = node("c = Add(a, b)")
-    assert fold(add, [int64(1), Activation("b", (1,))], 17) is None
-    assert fold(node("c = Relu(a)"), [normal(3)], 17) is None
-    assert fold(node("c = Cast<to=1>()"), [], 17) is None
+    assert fold("c = Add(a, b)", [int64(1), Activation("b", (1,))]) is None
+    assert fold("c = Relu(a)", [normal(3)]) is None
+    assert fold("c = Cast<to=1>()", []) is None
 
 
 @pytest.mark.parametrize(
@@ -37,7 +47,7 @@ def test_only_constants_are_folded() -> None:
     ],
 )
 def test_values(text: str, inputs: list[Array], expected: Array) -> None:
-    result = fold(node(text), inputs, 17)
+    result = fold(text, inputs)
     assert result is not None
     np.testing.assert_array_equal(result, expected, strict=True)
 
@@ -56,7 +66,7 @@ def test_values(text: str, inputs: list[Array], expected: Array) -> None:
 )
 def test_constants_that_do_not_fit_together(text: str, inputs: list[Array]) -> None:
     with pytest.raises(RefusedError, match="its constant inputs do not fit together"):
-        fold(node(text), inputs, 17)
+        fold(text, inputs)
 
 
 @pytest.mark.parametrize(
@@ -64,28 +74,95 @@ def test_constants_that_do_not_fit_together(text: str, inputs: list[Array]) -> N
     [
         ("c = Gather(a, b)", [(8, 8), (8, 8)], 8**4),
         ("c = Add(a, b)", [(64, 1), (1, 64)], 64**2),
+        ("c = Concat<axis=0>(a, a)", [(9,), (9,)], 18),
     ],
 )
 def test_huge_constants_are_refused_before_they_are_made(
     text: str, shapes: list[tuple[int, ...]], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs = [np.zeros(shape, np.int64) for shape in shapes]
-    monkeypatch.setattr(constants, "MAX_GROWN", size)
-    assert fold(node(text), inputs, 17) is not None
-    monkeypatch.setattr(constants, "MAX_GROWN", size - 1)
-    with pytest.raises(RefusedError, match=f"would hold {size} numbers"):
-        fold(node(text), inputs, 17)
+    held = sum(value.nbytes for value in inputs)
+    monkeypatch.setattr(constants, "MAX_GROWN_BYTES", 8 * size - held)
+    assert fold(text, inputs) is not None
+    monkeypatch.setattr(constants, "MAX_GROWN_BYTES", 8 * size - held - 1)
+    monkeypatch.setattr(constants, "_evaluate", lambda *_: pytest.fail("it was made"))
+    with pytest.raises(RefusedError, match=f"takes {8 * size} bytes"):
+        fold(text, inputs)
 
 
-def test_what_does_not_grow_may_be_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "MAX_GROWN", 1)
-    assert fold(node("c = Concat<axis=0>(a, b)"), [int64(1, 2), int64(3)], 17) is not None
-    assert fold(node("c = Add(a, b)"), [int64(1, 2), int64(3)], 17) is not None
+def test_what_the_file_holds_may_be_copied_once_and_viewed_at_will(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(constants, "MAX_GROWN_BYTES", 0)
+    weight, other = normal(64, 4), normal(64, 4, seed=1)
+    model = Constants(17, [weight, other])
+    view: Resolved = weight
+    for _ in range(9):
+        view = model.fold(node("c = Transpose(a)"), [view])
+    assert isinstance(view, np.ndarray)
+    assert np.shares_memory(view, weight)
+    shape = int64(256)
+    for value in (weight, other):
+        # A transposed array in another shape is a copy, as an Identity is here.
+        assert model.fold(node("c = Reshape(a, b)"), [value.T, shape]) is not None
+    assert model.room_bytes == 0
+    for text, inputs in (("c = Reshape(a, b)", [weight.T, shape]), ("c = Neg(a)", [int64(1)])):
+        with pytest.raises(RefusedError, match="its constant value takes"):
+            model.fold(node(text), inputs)
+    # A Constant node's value stands in the file as well.
+    model.count(int64(5), [])
+    assert model.fold(node("c = Neg(a)"), [int64(1)]) is not None
 
 
 def test_a_huge_expand_is_refused_before_it_is_made() -> None:
-    with pytest.raises(RefusedError, match=f"would hold {2**60} numbers"):
-        fold(node("c = Expand(a, b)"), [int64(1), int64(2**30, 2**30)], 17)
+    with pytest.raises(RefusedError, match=f"takes {2**63} bytes"):
+        fold("c = Expand(a, b)", [int64(1), int64(2**30, 2**30)])
+
+
+DOUBLED = "a0 = {0}(s, s) " + " ".join(f"a{i} = {{0}}(a{i - 1}, a{i - 1})" for i in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DOUBLED.format("Concat<axis=0>"),
+        # By way of views, so that it is never one value that is read twice.
+        "".join(
+            f"b{i} = Reshape({s}, minus) a{i} = Concat<axis=0>({s}, b{i}) "
+            for i, s in enumerate(["s", *(f"a{i}" for i in range(40))])
+        ),
+        # Many that are each allowed alone.
+        "".join(f"a{i} = Expand(s, t) " for i in range(40)),
+        "".join(f"a{i} = CastLike(w, x) " for i in range(40)),
+    ],
+    ids=["doubled", "doubled by views", "many", "many casts"],
+)
+def test_a_small_file_stays_small(body: str) -> None:
+    held: dict[str, Any] = {"s": int64(1, 2), "t": int64(1 << 18, 2), "minus": int64(-1)}
+    model = build(f"{body} y = Relu(x)", w=np.zeros(1 << 20, np.int8), **held)
+    limit = MAX_GROWN_BYTES + sum(value.nbytes for value in held.values()) + (1 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsupportedModelError, match=f"{MAX_GROWN_BYTES >> 20} MiB"):
+            imported(model)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The constants, the largest of them while it is made, and 2 MB for all else.
+    assert peak < 2 * limit + 2_000_000
+
+
+@pytest.mark.parametrize("text", ["c = Add(a, a)", "c = Identity(a)", "c = Concat<axis=0>(a, a)"])
+@pytest.mark.parametrize("kind", [object, np.complex64])
+def test_what_is_no_number_is_refused(text: str, kind: type) -> None:
+    word: Array = np.asarray(["ab" if kind is object else 1j], kind)
+    with pytest.raises(RefusedError, match="only numbers are computed with"):
+        fold(text, [word, word] if "a, a" in text else [word])
+
+
+def test_numbers_as_text_are_refused() -> None:
+    with pytest.raises(RefusedError, match="only numbers are computed with"):
+        fold("c = Cast<to=8>(a)", [int64(1)])
 
 
 SHAPES = {
