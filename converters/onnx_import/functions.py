@@ -15,7 +15,7 @@ from converters.errors import ConvertError
 MAX_NODES = 1 << 17
 MAX_DEPTH = 50
 
-Key: TypeAlias = tuple[str, str]
+Key: TypeAlias = tuple[str, str, str]  # overloads of a name are functions of their own
 
 
 def inline(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
@@ -25,7 +25,7 @@ def inline(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     """
     if not model.functions:
         return model
-    bodies = {(f.domain, f.name): f.node for f in model.functions}
+    bodies = {(f.domain, f.name, f.overload): f.node for f in model.functions}
     sizes: dict[Key, int] = {}
 
     def size(nodes: Iterable[onnx.NodeProto], depth: int) -> int:
@@ -36,7 +36,7 @@ def inline(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
             )
         total = 0
         for node in _with_inner(nodes):
-            key = (node.domain, node.op_type)
+            key = (node.domain, node.op_type, node.overload)
             if key in bodies and key not in sizes:
                 sizes[key] = size(bodies[key], depth + 1)
             total += sizes.get(key, 1)

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import onnx
@@ -54,8 +54,32 @@ def test_circles(start: str) -> None:
         inline(with_functions(f"y = {start}(x)", functions), "m.onnx")
 
 
-def test_doubling_is_stopped_before_it_fills_the_memory() -> None:
-    calls = [f"F{i} (a) => (b) {{ c = own.F{i + 1}(a) b = own.F{i + 1}(c) }}" for i in range(40)]
-    model = with_functions("y = own.F0(x)", [*calls, "F40 (a) => (b) { b = Relu(a) }"])
-    with pytest.raises(ConvertError, match=f"stand for {2**40} nodes; at most {MAX_NODES}"):
+def doubling(depth: int) -> onnx.ModelProto:
+    """Return a model of functions F0 to F`depth`, all but the last calling the next twice."""
+    calls = [f"F{i} (a) => (b) {{ c = own.F{i + 1}(a) b = own.F{i + 1}(c) }}" for i in range(depth)]
+    return with_functions("y = own.F0(x)", [*calls, f"F{depth} (a) => (b) {{ b = Relu(a) }}"])
+
+
+def overloaded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Call all functions F, and tell them apart by an overload instead (IR version 10)."""
+    model.ir_version = 10
+    for function in model.functions:
+        function.name, function.overload = "F", function.name
+    for node in (*model.graph.node, *(n for function in model.functions for n in function.node)):
+        if node.domain == "own":
+            node.op_type, node.overload = "F", node.op_type
+    return model
+
+
+def test_overloads_are_inlined() -> None:
+    inlined = inline(overloaded(doubling(3)), "m.onnx")
+    assert [node.op_type for node in inlined.graph.node] == ["Relu"] * 8
+
+
+@pytest.mark.parametrize("change", [lambda model: model, overloaded])
+def test_doubling_is_stopped_before_it_fills_the_memory(
+    change: Callable[[onnx.ModelProto], onnx.ModelProto],
+) -> None:
+    model = change(doubling(20))
+    with pytest.raises(ConvertError, match=f"stand for {2**20} nodes; at most {MAX_NODES}"):
         inline(model, "m.onnx")
