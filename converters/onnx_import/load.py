@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
@@ -106,8 +107,28 @@ def _read_external(path: Path, tensor: onnx.TensorProto) -> None:
         with warnings.catch_warnings():
             # onnx warns of keys that it does not know; they change nothing.
             warnings.simplefilter("ignore")
+            _bound(tensor, target.stat().st_size)
             external_data_helper.load_external_data_for_tensor(tensor, str(folder))
     except (OSError, ValueError, onnx.checker.ValidationError) as cause:
         raise ConvertError(f"{where}, which cannot be read: {cause}") from cause
     tensor.data_location = onnx.TensorProto.DEFAULT
     del tensor.external_data[:]
+
+
+def _bound(tensor: onnx.TensorProto, file_bytes: int) -> None:
+    """Let no more be read than the shape of `tensor` needs: without a length, all of a file is.
+
+    Raises: ValueError: it asks for more, or its entries are no numbers.
+    """
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    try:
+        item_bytes = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    except KeyError as cause:
+        raise ValueError(f"its element type {tensor.data_type} is not known") from cause
+    needed = math.prod(tensor.dims) * item_bytes
+    if "length" not in entries:
+        # Where the file ends earlier, what it has does not fit the shape, and is refused for that.
+        length = min(needed, file_bytes - int(entries.get("offset", 0)))
+        tensor.external_data.add(key="length", value=str(length))
+    elif int(entries["length"]) > needed:
+        raise ValueError(f"{entries['length']} bytes, but its shape needs {needed}")

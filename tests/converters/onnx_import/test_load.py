@@ -1,4 +1,5 @@
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,7 +163,9 @@ def test_external_data_outside(tmp_path: Path) -> None:
         ("w.bin", {"offset": "-4"}, "cannot be read"),
         ("w.bin", {"length": "-4"}, "cannot be read"),
         ("w.bin", {"offset": "1000000"}, "cannot be read"),
-        ("w.bin", {"length": str(WEIGHT.nbytes + 1)}, "cannot be read"),
+        ("w.bin", {"length": str(WEIGHT.nbytes + 1)}, "433 bytes, but its shape needs 432"),
+        ("w.bin", {"offset": "4", "length": str(WEIGHT.nbytes)}, "cannot be read"),
+        ("w.bin", {"length": "all"}, "cannot be read"),
     ],
 )
 def test_external_data_that_cannot_be_had(
@@ -172,6 +175,32 @@ def test_external_data_that_cannot_be_had(
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
     assert_refused(external(tmp_path / "m.onnx", location, **entries), reason)
+
+
+@pytest.mark.parametrize("offset", [0, 64])
+def test_external_data_without_a_length_is_as_long_as_its_tensor(
+    tmp_path: Path, offset: int
+) -> None:
+    path = external(tmp_path / "m.onnx", "w.bin", **({"offset": str(offset)} if offset else {}))
+    with saved(tmp_path / "w.bin", bytes(offset) + WEIGHT.tobytes()).open("r+b") as file:
+        file.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        model, _ = load(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(model.graph.initializer[0]), WEIGHT)
+    assert peak < 1 << 20
+
+
+def test_external_data_of_an_unknown_type(tmp_path: Path) -> None:
+    saved(tmp_path / "w.bin", WEIGHT.tobytes())
+    path = external(tmp_path / "m.onnx", "w.bin")
+    model = onnx.load(path, load_external_data=False)
+    model.graph.initializer[0].data_type = 999
+    path.write_bytes(model.SerializeToString())
+    assert_refused(path, "its element type 999 is not known")
 
 
 def test_external_data_shorter_than_its_tensor(tmp_path: Path) -> None:
