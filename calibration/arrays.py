@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -29,6 +31,11 @@ _BROKEN = (
     NotImplementedError,  # zipfile: a compression that this Python lacks
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
+    # What Python makes of a header that is no dictionary, or one that is nested without end.
+    SyntaxError,
+    tokenize.TokenError,
+    MemoryError,
 )
 
 

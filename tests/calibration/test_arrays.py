@@ -1,4 +1,5 @@
 import io
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -142,6 +143,43 @@ def test_broken_arrays_are_refused(tmp_path: Path, data: bytes, message: str) ->
     archive(tmp_path / "a.npz", images=data)
     with pytest.raises(DatasetError, match=message):
         open_images(str(tmp_path / "a.npz"))
+
+
+HEADERS = {
+    "a bracket that nothing closes": "{'descr': '<f4', (((((",
+    "a quotation that nothing closes": "'''abc",
+    "nested without end": "-" * 9000 + "1",
+    "indented": "  {'descr'\n\t 'x'\n   5",
+    "no Python": "$$ { 1L",
+    "a NUL": "{\0}",
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_that_are_no_dictionary_are_refused(tmp_path: Path, name: str) -> None:
+    text = HEADERS[name].encode() + b"\n"
+    path = archive(
+        tmp_path / "a.npz", images=b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+    )
+    with pytest.raises(DatasetError, match=r"cannot be read as \.npz"):
+        open_images(str(path))
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+@pytest.mark.parametrize("at", [0.001, 0.3, 0.9])
+def test_damage_in_every_kind_of_archive(tmp_path: Path, method: int, at: float) -> None:
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", method) as out:
+        out.writestr("images.npy", npy(RNG.integers(0, 256, (20, 40, 40, 3), np.uint8)))
+    assert len(list(open_images(str(path)))) == 20
+    data = bytearray(path.read_bytes())
+    start = 60 + int(at * len(data))
+    data[start : start + 6] = bytes(byte ^ 0xFF for byte in data[start : start + 6])
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"a\.npz"):
+        list(open_images(str(path)))
 
 
 def test_broken_archives_are_refused(tmp_path: Path) -> None:
