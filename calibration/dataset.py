@@ -27,7 +27,7 @@ def open_images(text: str, *, limit: int | None = None) -> ImageSet | Tensors:
     """
     if limit is not None and limit < 1:
         raise DatasetError(f"{limit} samples; at least 1 is needed")
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.is_file() and path.suffix.lower() == ".npz":
         return open_npz(path, limit)
     if path.is_dir():
@@ -49,6 +49,16 @@ def open_images(text: str, *, limit: int | None = None) -> ImageSet | Tensors:
             f"{text}: no image in it; looked for files that end in {', '.join(sorted(SUFFIXES))}"
         )
     return image_files(text, root, [found[i] for i in even_steps(len(found), limit)])
+
+
+def expanded(text: str) -> Path:
+    """Return a path as a shell reads it. Raises: DatasetError: a user in it is not known."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as cause:
+        raise DatasetError(
+            f"{text}: there is no such user's folder; write the path out, or ./~ for such a name"
+        ) from cause
 
 
 def find_images(folder: Path) -> list[Path]:

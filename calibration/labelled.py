@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from calibration.dataset import find_images, image_files
+from calibration.dataset import expanded, find_images, image_files
 from calibration.images import DatasetError, ImageSet, Picture, even_steps
 
 LABELS_CSV = "labels.csv"
@@ -43,7 +43,7 @@ def open_labelled(
     Raises: DatasetError: there is no such folder, a class is not the model's, a file is missing,
         or there is no picture; the message shows the first few that are wrong.
     """
-    root = Path(folder).expanduser()
+    root = expanded(folder)
     if not root.is_dir():
         raise DatasetError(
             f"{folder}: no such folder; give one with {LABELS_CSV}, or with one folder a class"

@@ -53,6 +53,16 @@ def test_folders_are_searched_through_and_sorted(tmp_path: Path) -> None:
     assert (len(images), images.synthetic, images.broken) == (4, False, [])
 
 
+def test_a_home_folder_is_found_and_nobodys_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save(tmp_path / "photos" / "a.png")
+    assert names(opened("~/photos")) == ["a.png"]
+    with pytest.raises(DatasetError, match="~nobody here/photos: there is no such user's folder"):
+        open_images("~nobody here/photos")
+
+
 def test_a_limit_takes_images_of_every_class(tmp_path: Path) -> None:
     for kind in "abcd":
         for number in range(3):

@@ -34,6 +34,11 @@ def test_a_csv_names_files_and_classes(tmp_path: Path) -> None:
     assert pairs(tmp_path) == [("a.png", 0), ("b.png", 1), ("sub/c.png", 3)]
 
 
+def test_nobodys_home_folder_is_refused() -> None:
+    with pytest.raises(DatasetError, match="~nobody here/x: there is no such user's folder"):
+        open_labelled("~nobody here/x", len(LABELS))
+
+
 def test_one_folder_a_class(tmp_path: Path) -> None:
     save(tmp_path, "dog/2.png", "dog/1.png", "cat/deep/1.png", "3/1.png", "stray.png")
     assert pairs(tmp_path) == [
