@@ -5,6 +5,7 @@ Wire types come from the schema's own Python bindings, which the ai-edge-litert 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from converters.errors import ConvertError
 from converters.quantize.params import QuantParams
 from edge.tensors import Array
 
@@ -123,7 +125,17 @@ class TfliteBuilder:
     def finish(
         self, inputs: Sequence[tuple[str, int]], outputs: Sequence[tuple[str, int]]
     ) -> bytes:
-        """Return the file. `inputs`, `outputs`: (name in the signature, tensor index)."""
+        """Return the file. `inputs`, `outputs`: (name in the signature, tensor index).
+
+        Raises: ConvertError: two tensors have one name.
+        """
+        names = Counter(tensor.name for tensor in self.tensors)
+        twice = next((name for name, count in names.items() if count > 1), None)
+        if twice is not None:
+            raise ConvertError(
+                f"{self.name}: the model has a tensor called {twice!r}, a name that is needed for "
+                "a step of the TFLite file; rename it in the exporter"
+            )
         subgraph = schema.SubGraphT()
         subgraph.name = "main"
         subgraph.tensors = self.tensors

@@ -3,9 +3,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from converters.errors import ConvertError
+from converters.quantize.quantized import Io
 from converters.tflite.writer import write_tflite
-from tests.converters.artifacts import CARD, Artifacts, make, opcodes
-from tests.converters.models import f32, normal
+from tests.converters.artifacts import CARD, Artifacts, make, opcodes, quantize
+from tests.converters.models import build, f32, imported, normal
 
 # The lowest version of each operator that has an int8 kernel with what is used of it.
 VERSIONS = {
@@ -95,6 +97,25 @@ def test_the_signature_names_inputs_and_outputs(network: Artifacts) -> None:
 
 def test_writing_twice_gives_the_same_bytes(network: Artifacts) -> None:
     assert write_tflite(network.quantized, CARD) == write_tflite(network.quantized, CARD)
+
+
+TAKEN: dict[str, Io] = {
+    "y/pixel": "integer",
+    "y/shape": "integer",
+    "x/integer": "float32",
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_name_that_is_taken_is_said(name: str) -> None:
+    body = "p = GlobalAveragePool(x) f = Flatten(p) y = Gemm(f, h)"
+    model = build(body, h=normal(3, 5))
+    for io in ("integer", "float32"):
+        assert write_tflite(quantize(imported(model)).quantized, CARD, io=io)
+    model.graph.node[0].output[0] = model.graph.node[1].input[0] = name
+    made = quantize(imported(model))
+    with pytest.raises(ConvertError, match=f"a tensor called {name!r}, a name that is needed"):
+        write_tflite(made.quantized, CARD, io=TAKEN[name])
 
 
 def test_float32_io_is_the_same_network(network: Artifacts) -> None:
