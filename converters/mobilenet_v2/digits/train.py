@@ -26,7 +26,7 @@ from converters.mobilenet_v2.digits.spec import (
 from edge import __version__, files
 from edge.card import ModelCard
 from edge.command import new_parser, run_command
-from edge.errors import MissingExtraError
+from edge.errors import EdgeError, MissingExtraError
 from edge.sources.digit_cards import load_digits
 from edge.tensors import U8
 
@@ -48,6 +48,8 @@ SHIFT = 5  # pixels of 96
 HELD_OUT_RENDERS = 10
 SETTLING_BATCHES = 48
 REPORT_EVERY = 200  # steps
+# A thousand pictures of each digit take 40 GB.
+LIMITS = {"renders": (1, 1000), "epochs": (1, 1000), "seed": (0, 2**32 - 1), "threads": (1, 256)}
 EXAMPLES = """  python -m converters.mobilenet_v2.digits.train --out converters/mobilenet_v2/digits
   nice -n 15 python -m converters.mobilenet_v2.digits.train --out /tmp/digits --epochs 2"""
 
@@ -192,7 +194,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=9, help="passes over them (default 9)")
     parser.add_argument("--seed", type=int, default=20, help="of everything random (default 20)")
     parser.add_argument("--threads", type=int, default=2, help="processor cores (default 2)")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    for name, (least, most) in LIMITS.items():
+        if not least <= getattr(options, name) <= most:
+            raise EdgeError(f"--{name} {getattr(options, name)}; allowed: {least} to {most}")
+    return options
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from converters.mobilenet_v2.architecture import PADDINGS, Architecture, Padding
 from converters.mobilenet_v2.build import build
+from edge.errors import EdgeError
 from tests.converters.mobilenet_v2.test_build import images_for, run
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -44,3 +47,28 @@ def test_the_onnx_model_computes_what_the_module_computes(
         images = images_for(network)
         expected = module.eval()(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(run(build(network, module.weights()), images), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("option", ["--renders", "--epochs", "--seed", "--threads"])
+@pytest.mark.parametrize("value", ["-1", "9999999999"])
+def test_options_of_training_out_of_range_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    pytest.importorskip("sklearn", reason="needs the train extra")
+    from converters.mobilenet_v2.digits import train
+
+    assert train.main(["--out", str(tmp_path / "out"), option, value]) == 2
+    assert f"{option} {value}; allowed: " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_least_that_training_takes() -> None:
+    pytest.importorskip("sklearn", reason="needs the train extra")
+    from converters.mobilenet_v2.digits import train
+
+    least = {name: low for name, (low, _) in train.LIMITS.items()}
+    argv = [part for name, low in least.items() for part in (f"--{name}", str(low))]
+    options = vars(train._parse(["--out", "x", *argv]))
+    assert {name: options[name] for name in least} == least
+    with pytest.raises(EdgeError, match="--threads 0"):
+        train._parse(["--out", "x", "--threads", "0"])
