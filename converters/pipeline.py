@@ -30,7 +30,7 @@ from converters.quantize.quantized import QuantizedGraph
 from converters.request import DEFAULT_PRESET, TARGETS, PreprocessFlags, Request
 from converters.tflite import writer as tflite
 from converters.verify import FLOAT, Verification, verify
-from edge.card import ModelCard, check_label_count, read_labels
+from edge.card import MAX_LABEL_CHARS, ModelCard, check_label_count, read_labels
 from edge.errors import GateError
 from edge.files import write_bytes
 from edge.preprocess import PRESETS, PreprocessSpec, lookup_table
@@ -145,9 +145,8 @@ def read_source(request: Request) -> Source:
     if request.labels is not None:
         labels = read_labels(request.labels, classes)
     check_label_count(labels, classes, f"the card of {request.model}")
-    card = ModelCard(
-        card.name if card else request.name, preprocess, labels, {}, digest, writer_versions()
-    )
+    name = card.name if card else _printable(request.name)
+    card = ModelCard(name, preprocess, labels, {}, digest, writer_versions())
     _check_channels(graph, preprocess)
     batch = confirm(graph, request.model)
     return Source(graph, card, request.model, batch, passes, tuple(notes))
@@ -174,6 +173,11 @@ def writer_versions() -> dict[str, str]:
     return {"edge-deploy": edge.__version__} | {
         name: version(name) for name in ("numpy", "onnx", "onnxruntime", "ai-edge-litert")
     }
+
+
+def _printable(name: str) -> str:
+    """Return the name of a file, which may hold anything, as a card may hold it."""
+    return "".join(c if c.isprintable() else "_" for c in name)[:MAX_LABEL_CHARS]
 
 
 def _default_preprocess(graph: Graph) -> PreprocessSpec:

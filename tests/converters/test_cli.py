@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from converters.cli import main
+from edge.backends import open_model
 
 KINDS = ("html", "json", "onnx", "tflite")
 
@@ -32,6 +33,21 @@ def test_one_argument_is_enough(
     assert "int8 TFLite" in out
     assert "synthetic" in out
     assert "imagenet is assumed" in err
+
+
+def test_a_file_may_have_any_name(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, written = "tab\tbell\a two\nlines left\u202e", "tab_bell_ two_lines left_"
+    model = tmp_path / f"{name}.onnx"
+    model.write_bytes(model_file.read_bytes())
+    assert main(["--int8", str(model), "--samples", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["card"]["name"] == written
+    assert outputs(tmp_path) == {f"{name}.onnx", *(f"{name}.int8.{kind}" for kind in KINDS)}
+    for kind in ("onnx", "tflite"):
+        card = open_model(tmp_path / f"{name}.int8.{kind}").spec.card
+        assert card is not None
+        assert card.name == written
 
 
 def test_json_says_what_was_written_and_how_good_it_is(
