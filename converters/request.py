@@ -33,11 +33,13 @@ class PreprocessFlags:
     def apply(self, base: PreprocessSpec) -> PreprocessSpec:
         """Return the preset, or else `base`, changed by every flag that was given.
 
+        A preset is in colour: where `base`, which knows the model, is gray, it is turned gray.
         Raises: PreprocessError: the flags do not go together.
         """
         spec = PRESETS[self.preset] if self.preset else base
-        if self.color is not None:
-            spec = spec.with_color(self.color)
+        color = self.color or ("gray" if base.color == "gray" else None)
+        if color is not None:
+            spec = spec.with_color(color)
         if self.mean is not None:
             spec = replace(spec, mean=self.mean)
         if self.std is not None:

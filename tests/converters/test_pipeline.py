@@ -17,6 +17,7 @@ from edge.backends import open_model
 from edge.card import CARD_KEY, ModelCard
 from edge.errors import EdgeError, GateError
 from edge.preprocess import PRESETS, PreprocessSpec
+from tests.converters.models import build, normal
 
 
 def test_both_artifacts_hold_one_card(conversion: Conversion, tmp_path: Path) -> None:
@@ -119,6 +120,37 @@ def test_without_card_and_flags_the_default_is_said(model_file: Path, tmp_path: 
     source = pipeline.read_source(Request(model_file, tmp_path))
     assert source.card.preprocess == PRESETS["imagenet"]
     assert "--preprocess imagenet is assumed" in source.notes[0]
+
+
+@pytest.fixture
+def gray_file(tmp_path: Path) -> Path:
+    body = "p = GlobalAveragePool(x) f = Flatten(p) y = Gemm(f, k)"
+    path = tmp_path / "gray.onnx"
+    onnx.save(build(body, "float[1,1,16,16]", k=normal(1, 4)), path)
+    return path
+
+
+@pytest.mark.parametrize("preset", [None, *PRESETS])
+def test_a_gray_model_takes_every_preset_gray(gray_file: Path, preset: str | None) -> None:
+    request = Request(gray_file, gray_file.parent, picture=PreprocessFlags(preset))
+    spec = pipeline.read_source(request).card.preprocess
+    colored = PRESETS[preset or "imagenet"]
+    assert spec.color == "gray"
+    for values, expected in ((spec.mean, colored.mean), (spec.std, colored.std)):
+        assert values == pytest.approx((np.mean(expected),))
+    assert spec.resize == colored.resize
+
+
+def test_a_color_that_was_given_is_not_changed(gray_file: Path) -> None:
+    for preset in (None, "tf"):
+        flags = PreprocessFlags(preset, color="rgb")
+        with pytest.raises(ConvertError, match=r"1 channel\(s\), --color rgb has 3"):
+            pipeline.read_source(Request(gray_file, gray_file.parent, picture=flags))
+
+
+def test_a_preset_stays_in_color_where_the_model_is(model_file: Path, tmp_path: Path) -> None:
+    request = Request(model_file, tmp_path, picture=PreprocessFlags("imagenet"))
+    assert pipeline.read_source(request).card.preprocess == PRESETS["imagenet"]
 
 
 def test_a_damaged_card_is_refused(model_file: Path) -> None:
