@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
+from converters.confirm import confirm
 from converters.errors import ConvertError
 from converters.onnx_import.importer import import_onnx
 from converters.onnx_import.load import NEWEST_OPSET, OLDEST_OPSET, load
+from converters.passes import run_passes
 from edge.errors import EdgeError
 from edge.files import sha256
 from tests.converters.models import build, normal
@@ -241,9 +243,13 @@ FULL = build(
     minus=np.asarray([-1]),
     l=normal(3, 2),
 )
+WHOLE: dict[str, bytes] = {"small": DATA, "full": FULL.SerializeToString()}
+# Where the small one says a batch of 1: a dimension of 2 bytes, its number in the second.
+BATCH = DATA.index(b"\n\x02\x08\x01\n\x02\x08\x03") + 3
 
 
 @given(
+    st.sampled_from(sorted(WHOLE)),
     st.lists(
         st.tuples(
             st.sampled_from(sorted(MUTATIONS)),
@@ -252,17 +258,21 @@ FULL = build(
         ),
         min_size=1,
         max_size=3,
-    )
+    ),
 )
+@example("small", [("flip", BATCH, 0x01)])  # of no picture
+@example("small", [("flip", BATCH, 0x7E)])  # of 127
+@example("small", [("flip", BATCH, 0x80)])  # of what the bytes behind it say
 @settings(max_examples=400, deadline=None)
 def test_damage_gives_a_graph_or_an_edge_error(
-    tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[str, int, int]]
+    tmp_path_factory: pytest.TempPathFactory, which: str, damage: list[tuple[str, int, int]]
 ) -> None:
-    data: bytes = FULL.SerializeToString()
+    data = WHOLE[which]
     for kind, at, value in damage:
         data = MUTATIONS[kind](data, min(at, len(data) - 1), value) or b"\0"
     path = saved(tmp_path_factory.getbasetemp() / "damaged.onnx", data)
     try:
-        import_onnx(load(path)[0], str(path)).verify()
+        graph, _ = run_passes(import_onnx(load(path)[0], str(path)))
+        confirm(graph, path)
     except EdgeError as error:
         assert str(error)  # noqa: PT017 (either outcome is good; no other exception is)
