@@ -190,8 +190,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of digits.onnx, digits.json"
     )
-    parser.add_argument("--renders", type=int, default=36, help="pictures a digit (default 36)")
-    parser.add_argument("--epochs", type=int, default=9, help="passes over them (default 9)")
+    parser.add_argument("--renders", type=int, default=60, help="pictures a digit (default 60)")
+    parser.add_argument("--epochs", type=int, default=8, help="passes over them (default 8)")
     parser.add_argument("--seed", type=int, default=20, help="of everything random (default 20)")
     parser.add_argument("--threads", type=int, default=2, help="processor cores (default 2)")
     options = parser.parse_args(argv)
