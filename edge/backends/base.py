@@ -9,6 +9,7 @@ from typing import Protocol
 from edge.card import ModelCard
 from edge.errors import EdgeError
 from edge.tensors import Array, TensorError, TensorSpec
+from edge.text import printable
 
 
 class BackendError(EdgeError):
@@ -17,7 +18,8 @@ class BackendError(EdgeError):
 
 def brief(error: Exception) -> str:
     """Return the first line of what a runtime said, as it fits into a message of ours."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return printable(line[:200])  # it quotes names from the file
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from edge.latency.histogram import I64, LATENCY, Histogram, HistogramError
 from edge.latency.log import FORMAT, LogError, RunHeader
 from edge.latency.recorder import STAGES
 from edge.latency.stats import StageStats
+from edge.text import printable
 
 MAX_LINE_BYTES = 1 << 20
 MAX_LINES = 500_000
@@ -246,10 +247,10 @@ def _throttled(value: object) -> tuple[str, ...] | None:
 
 
 def _text(value: object) -> str:
-    """Return a string that is safe to print: a terminal obeys control characters."""
+    """Return a string that is safe to print."""
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise _BadLineError(f"a text is missing, or longer than {MAX_TEXT} characters")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value)
+    return printable(value)
 
 
 def _facts(value: object) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from edge.backends import default_threads, open_model
@@ -116,6 +117,15 @@ def test_garbage_is_an_error(save: Save) -> None:
         open_model(save("b.tflite", b"\xff\xff\xff\x7fTFL3" + bytes(100)))
     with pytest.raises(BackendError, match="0 bytes"):
         open_model(save("empty.onnx", b""))
+
+
+def test_names_in_a_file_cannot_command_a_terminal(save: Save) -> None:
+    model = onnx.load_from_string(onnx_model())
+    model.graph.node[0].op_type, model.graph.node[0].name = "None", "\x1b]0;title\x07"
+    with pytest.raises(BackendError, match=r"\ufffd\]0;title\ufffd"):
+        open_model(save("a.onnx", model.SerializeToString()))
+    with pytest.raises(BackendError, match=r"Ev\ufffd\[31mil"):
+        open_model(save("a.tflite", tflite_model(custom_operator="Ev\x1b[31mil")))
 
 
 def test_missing_file_and_folder_are_errors(tmp_path: Path) -> None:

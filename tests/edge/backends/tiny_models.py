@@ -29,12 +29,19 @@ def tflite_model(
     dtype: str = "int8",
     shape: Sequence[int] = (1, HEIGHT, WIDTH, CLASSES),
     outputs: int = 1,
+    custom_operator: str = "",
 ) -> bytes:
-    """Return a TFLite file: MEAN over height and width; input and output share their scale."""
+    """Return a TFLite file: MEAN over height and width; input and output share their scale.
+
+    With `custom_operator`, an operator of that name, which no runtime has, in the place of MEAN.
+    """
     model = schema.ModelT()
     model.version = 3
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.MEAN
+    if custom_operator:
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+        code.customCode = custom_operator
     model.operatorCodes = [code]
     axes = schema.BufferT()
     axes.data = np.frombuffer(np.array([1, 2], "<i4").tobytes(), np.uint8)
@@ -51,8 +58,9 @@ def tflite_model(
     for output in graph.outputs:
         operator = schema.OperatorT()
         operator.inputs, operator.outputs = [0, 1], [output]
-        operator.builtinOptionsType = schema.BuiltinOptions.ReducerOptions
-        operator.builtinOptions = schema.ReducerOptionsT()
+        if not custom_operator:
+            operator.builtinOptionsType = schema.BuiltinOptions.ReducerOptions
+            operator.builtinOptions = schema.ReducerOptionsT()
         graph.operators.append(operator)
     model.subgraphs = [graph]
     model.metadata = []
