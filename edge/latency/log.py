@@ -71,7 +71,8 @@ class LogWriter:
 
     When the next line would exceed `max_bytes`, `path` becomes `path.1` (and `.1` becomes `.2`;
     `keep` old files stay) and a new `path` starts with the run line. A file that is already there
-    is rotated too, never overwritten.
+    is rotated too, and not written over: each start takes a place among the `keep`, and in time
+    pushes an earlier run out.
 
     A full disk raises LogError, and what was there still reads. The loop may go on and call
     `interval` as before: each call tries again, and the next line that fits says how many
@@ -95,8 +96,6 @@ class LogWriter:
         try:
             if path.exists() and not path.is_file():
                 raise LogError(f"{path} is not a file; name a file for the latency log")
-            if path.exists() and path.stat().st_size:
-                self._shift()
             self._begin()
         except OSError as cause:
             raise self._error(cause) from cause
@@ -151,11 +150,13 @@ class LogWriter:
         elif self._size + len(lines) > self._max_bytes and self._size > self._run_line_size:
             self._sync()
             self._release()
-            self._shift()
             self._begin()
         self._write(lines)
 
     def _begin(self) -> None:
+        # What is there may also be the part before, where it could not be moved at first.
+        if self.path.exists() and self.path.stat().st_size:
+            self._shift()
         self._file = io.FileIO(self.path, "w")
         self._size = 0
         header = asdict(self._header)

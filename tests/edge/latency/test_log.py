@@ -184,6 +184,34 @@ def test_a_disk_that_is_full_while_rotating_loses_no_part(
     assert [log.part for log in parts] == [1, 2]
 
 
+@pytest.mark.parametrize("fails_at", ["run.jsonl", "run.jsonl.1"])
+def test_a_rotation_that_fails_loses_no_part(
+    fails_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.jsonl"
+    taken, run = intervals((40, 30, 20, 10))
+    replace = Path.replace
+
+    def fail(source: Path, target: Path) -> Path:
+        if source.name == fails_at:
+            raise OSError(errno.EIO, "Input/output error")
+        return replace(source, target)
+
+    with LogWriter(path, HEADER, max_bytes=3_000) as writer:
+        writer.interval(taken[0], {})
+        writer.interval(taken[1], {})
+        monkeypatch.setattr(Path, "replace", fail)
+        with pytest.raises(LogError, match="Input/output error"):
+            writer.interval(taken[2], {})
+        monkeypatch.setattr(Path, "replace", replace)
+        writer.interval(taken[3], {})
+        writer.close(run, "done")
+    logs = [read_log(file) for file in tmp_path.iterdir()]
+    summary = summarize(logs)
+    assert [(i.processed, i.lost) for i in summary.intervals] == [(40, 0), (30, 0), (10, 1)]
+    assert summary.runs[0].missing_parts == 0
+
+
 def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(LogError, match=r"missing/run\.jsonl: .*No such file.*name another file"):
         LogWriter(tmp_path / "missing" / "run.jsonl", HEADER)
