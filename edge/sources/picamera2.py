@@ -144,9 +144,11 @@ class Picamera2Source:
         if self._closed:
             return
         self._closed = True
-        # Whatever state the camera is in, there is nothing more to do with it.
-        with suppress(RuntimeError):
+        # Whatever state the camera is in, there is nothing more to do with it; and a camera that
+        # was lost refuses the first, but must still be given back.
+        with suppress(Exception):
             self._camera.cancel_all_and_flush()
+        with suppress(Exception):
             self._camera.close()
 
     @contextmanager
