@@ -119,10 +119,11 @@ class LiveLoop:
             What they take is in no figure, but delays the next frame.
         Raises: SourceError, BackendError, PreprocessError: what broke the run.
         """
-        warm_up(self._backend, self._options.warmup)
         counts = _Counts(self._options, CaptureThread(source), log)
         reason = "interrupted"
         try:
+            warm_up(self._backend, self._options.warmup)
+            counts.start()
             reason = self._loop(counts, stop, on_status, on_result)
             if on_status is not None and counts.has_news:
                 on_status(counts.status())
@@ -130,8 +131,10 @@ class LiveLoop:
             reason = f"error: {error}"
             raise
         finally:
-            counts.capture.close()
-            run = counts.close(reason)
+            try:
+                counts.capture.close()
+            finally:
+                run = counts.close(reason)
         return LiveResult(run, reason, source.broken_count, log.failures if log else 0)
 
     def _loop(
@@ -200,6 +203,12 @@ class _Counts:
         # At the last interval, and at the last status.
         self._logged = (0, 0)
         self._shown = (time.monotonic_ns(), 0)
+
+    def start(self) -> None:
+        """Begin to read and to measure; what came before is in no figure."""
+        self.recorder.start()
+        self._shown = (time.monotonic_ns(), 0)
+        self.capture.start()
 
     @property
     def has_news(self) -> bool:

@@ -14,6 +14,7 @@ class CaptureThread:
 
     A live source does not wait: its newer frame replaces the one that waits, and the loss is
     counted in `skipped`. A file waits until its frame has been taken, so that none is lost.
+    Nothing is read before `start`.
     """
 
     def __init__(self, source: Source) -> None:
@@ -25,6 +26,9 @@ class CaptureThread:
         self._stopping = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._read_all, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
         self._thread.start()
 
     @property
@@ -59,8 +63,11 @@ class CaptureThread:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._source.close()
-        self._thread.join(CLOSE_TIMEOUT_S)
+        try:
+            self._source.close()
+        finally:
+            if self._thread.is_alive():
+                self._thread.join(CLOSE_TIMEOUT_S)
 
     def _read_all(self) -> None:
         try:

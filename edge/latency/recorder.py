@@ -76,6 +76,10 @@ class Recorder:
         self._run_start_ns = clock()
         self._open_interval(self._run_start_ns)
 
+    def start(self) -> None:
+        """Let the run begin now, and not when the recorder was made. Call it before any frame."""
+        self._run_start_ns = self._start_ns = self._clock()
+
     def record(
         self,
         captured_ns: int,

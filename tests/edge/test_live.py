@@ -121,6 +121,30 @@ def test_an_error_ends_the_run_with_the_log_complete(
     assert [part.processed for part in read.intervals] == [1]
 
 
+def test_a_model_that_fails_in_its_warm_up_leaves_the_reason(tmp_path: Path) -> None:
+    source = ListSource([solid(0)])
+    log = new_log(tmp_path / "run.jsonl", source)
+    with pytest.raises(RuntimeError, match="a bug in the runtime"):
+        new_loop(MeanBackend(fails_at=1)).run(source, stop=never(), log=log)
+    assert source.closed.is_set()
+    assert source.given == 0
+    assert read_log(tmp_path / "run.jsonl").reason == "error: a bug in the runtime"
+
+
+def test_a_source_that_does_not_close_leaves_the_log_complete(tmp_path: Path) -> None:
+    class Stuck(ListSource):
+        def close(self) -> None:
+            raise SourceError("the camera cannot be closed")
+
+    source = Stuck([solid(0)] * 3)
+    log = new_log(tmp_path / "run.jsonl", source)
+    with pytest.raises(SourceError, match="cannot be closed"):
+        new_loop().run(source, stop=never(), log=log)
+    read = read_log(tmp_path / "run.jsonl")
+    assert read.reason == "the source ended"
+    assert [part.processed for part in read.intervals] == [3]
+
+
 def test_a_full_disk_is_said_once_and_the_loop_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,9 +11,15 @@ from tests.edge.fakes import ListSource, solid
 PATIENCE_S = 10.0
 
 
+def started(source: ListSource) -> CaptureThread:
+    capture = CaptureThread(source)
+    capture.start()
+    return capture
+
+
 def test_a_file_loses_no_frame() -> None:
     source = ListSource([solid(0)] * 50)
-    capture = CaptureThread(source)
+    capture = started(source)
     sequences = []
     while (frame := capture.take(PATIENCE_S)) is not None:
         sequences.append(frame.sequence)
@@ -26,7 +32,7 @@ def test_a_file_loses_no_frame() -> None:
 
 def test_a_file_is_read_at_most_one_frame_ahead() -> None:
     source = ListSource([solid(0)] * 50)
-    capture = CaptureThread(source)
+    capture = started(source)
     assert capture.take(PATIENCE_S) is not None
     assert capture.take(PATIENCE_S) is not None
     assert source.given <= 3
@@ -37,7 +43,7 @@ def test_a_file_is_read_at_most_one_frame_ahead() -> None:
 def test_a_camera_replaces_the_frame_that_waits_and_counts_it() -> None:
     all_given, release = threading.Event(), threading.Event()
     source = ListSource([*[solid(0)] * 5, all_given.set, release.wait], is_live=True)
-    capture = CaptureThread(source)
+    capture = started(source)
     assert all_given.wait(PATIENCE_S)
     frame = capture.take(PATIENCE_S)
     assert frame is not None
@@ -54,7 +60,7 @@ def test_a_camera_replaces_the_frame_that_waits_and_counts_it() -> None:
 def test_the_last_frame_of_a_camera_that_fails_is_still_given() -> None:
     failed = threading.Event()
     source = ListSource([solid(0), failed.set, SourceError("unplugged")], is_live=True)
-    capture = CaptureThread(source)
+    capture = started(source)
     assert failed.wait(PATIENCE_S)
     assert capture.take(PATIENCE_S) is not None
     assert capture.take(PATIENCE_S) is None
@@ -70,8 +76,17 @@ def test_close_ends_the_thread_and_the_source(is_live: bool) -> None:
             yield solid(0)
 
     source = ListSource(forever(), is_live=is_live)  # type: ignore[arg-type]
-    capture = CaptureThread(source)
+    capture = started(source)
     assert capture.take(PATIENCE_S) is not None
     capture.close()
     assert source.closed.is_set()
     assert not capture._thread.is_alive()
+
+
+def test_nothing_is_read_before_the_start() -> None:
+    source = ListSource([solid(0)])
+    capture = CaptureThread(source)
+    assert capture.take(0) is None
+    capture.close()
+    assert source.given == 0
+    assert source.closed.is_set()

@@ -64,6 +64,16 @@ def test_an_interval_has_its_own_time_and_counts() -> None:
     assert second.histograms["total"].count == 0
 
 
+def test_the_run_begins_when_it_is_started() -> None:
+    clock = Clock(5)
+    recording = Recorder(clock=clock)
+    clock.now_ns = 9
+    recording.start()
+    clock.now_ns = 17
+    interval = recording.take_interval(0, 0)
+    assert (interval.start_ns, interval.end_ns, recording.run().start_ns) == (9, 17, 9)
+
+
 def test_a_taken_interval_does_not_change() -> None:
     recording = recorder()
     record_frames(recording, 3)
