@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from edge.errors import EdgeError
-from edge.tensors import U8, Array, TensorSpec
+from edge.tensors import MAX_SIDE, U8, Array, TensorSpec
 
 Color = Literal["rgb", "bgr", "gray"]
 
@@ -22,7 +22,6 @@ Color = Literal["rgb", "bgr", "gray"]
 # plain bilinear differs by 1 on a fifth of them.
 INTERPOLATIONS = {"linear_exact": cv2.INTER_LINEAR_EXACT, "nearest": cv2.INTER_NEAREST_EXACT}
 COLORS: tuple[Color, ...] = ("rgb", "bgr", "gray")
-MAX_SIDE = 16384
 
 
 class PreprocessError(EdgeError):

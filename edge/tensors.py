@@ -17,6 +17,8 @@ Layout = Literal["NHWC", "NCHW"]
 
 IMAGE_CHANNELS = (1, 3)
 DTYPES = ("float32", "int8", "uint8")
+# A few bytes can claim an input of terabytes.
+MAX_SIDE = 16384
 
 
 class TensorError(EdgeError):
@@ -44,6 +46,14 @@ class TensorSpec:
             )
         if not self.scale > 0 or not np.isfinite(self.scale):
             raise TensorError(f"tensor {self.name!r} has scale {self.scale}; it must be positive")
+        if self.is_quantized:
+            limits = np.iinfo(self.dtype)
+            if not limits.min <= self.zero_point <= limits.max:
+                raise TensorError(
+                    f"tensor {self.name!r} has zero point {self.zero_point}; allowed for "
+                    f"{self.dtype}: {limits.min} to {limits.max}. Convert the model again with "
+                    "edge-convert."
+                )
 
     @property
     def is_quantized(self) -> bool:
@@ -73,7 +83,8 @@ class TensorSpec:
 
         Raises: TensorError: the shape is not that of one image of 1 or 3 channels.
         """
-        if len(self.shape) == 4 and self.shape[0] == 1 and min(self.shape) > 0:
+        is_batch_of_one = len(self.shape) == 4 and self.shape[0] == 1
+        if is_batch_of_one and all(1 <= size <= MAX_SIDE for size in self.shape):
             _, a, b, c = self.shape
             if c in IMAGE_CHANNELS:
                 return "NHWC", a, b, c
@@ -81,5 +92,5 @@ class TensorSpec:
                 return "NCHW", b, c, a
         raise TensorError(
             f"input {self.name!r} has shape {list(self.shape)}, which is not one image; allowed: "
-            "[1, H, W, C] or [1, C, H, W] with C of 1 or 3"
+            f"[1, H, W, C] or [1, C, H, W] with C of 1 or 3, H and W of 1 to {MAX_SIDE}"
         )

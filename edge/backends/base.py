@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge.card import ModelCard
+from edge.card import MAX_LABELS, ModelCard
 from edge.errors import EdgeError
 from edge.tensors import Array, TensorError, TensorSpec
 from edge.text import printable
@@ -41,10 +41,11 @@ class ModelSpec:
     def __post_init__(self) -> None:
         self.input.image_geometry()
         shape = self.output.shape
-        if not shape or min(shape) < 1 or max(shape) != math.prod(shape):
+        if not shape or not 1 <= min(shape) <= max(shape) == math.prod(shape) <= MAX_LABELS:
             raise TensorError(
                 f"output {self.output.name!r} has shape {list(shape)}, which is not one number a "
-                "class; allowed: [1, classes], [classes] and [1, 1, 1, classes]"
+                "class; allowed: [1, classes], [classes] and [1, 1, 1, classes] with classes of 1 "
+                f"to {MAX_LABELS}"
             )
 
     @property

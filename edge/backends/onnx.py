@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from edge.tensors import Array, TensorSpec
 # saturate; this makes it take those that do not.
 EXACT_KERNELS = ("session.x64quantprecision", "1")
 DTYPES = {"tensor(float)": "float32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}
+# Name, type, and shape, whose sizes are numbers, names or None.
+_Declared: TypeAlias = tuple[str, str, list[Any]]
 
 
 class OnnxBackend:
@@ -42,19 +44,23 @@ class OnnxBackend:
             options.add_session_config_entry(*EXACT_KERNELS)
         try:
             session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                str(path),
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # it would be to the same provider, announced on stdout
             )
+            metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+            inputs, outputs = map(_read, (session.get_inputs(), session.get_outputs()))
         except Exception as cause:  # its errors have no root of their own
             raise BackendError(
                 f"{path}: {runtime} cannot open it ({brief(cause)}); copy or convert it again"
             ) from cause
-        metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
         card = metadata.get(CARD_KEY)
         self.spec = ModelSpec(
             path=str(path),
             runtime=runtime,
-            input=_tensor(path, "input", session.get_inputs(), metadata),
-            output=_tensor(path, "output", session.get_outputs(), metadata),
+            input=_tensor(path, "input", inputs, metadata),
+            output=_tensor(path, "output", outputs, metadata),
             card=None if card is None else ModelCard.from_json(card),
             sha256=sha256(data),
             threads=threads,
@@ -86,18 +92,25 @@ class OnnxBackend:
         self._binding = self._session = None
 
 
-def _tensor(path: Path, role: str, tensors: list[Any], metadata: Mapping[str, str]) -> TensorSpec:
+def _read(tensors: list[Any]) -> list[_Declared]:
+    """Return name, type and shape of each. Raises: UnicodeDecodeError: a name is no UTF-8."""
+    return [(tensor.name, tensor.type, tensor.shape) for tensor in tensors]
+
+
+def _tensor(
+    path: Path, role: str, tensors: list[_Declared], metadata: Mapping[str, str]
+) -> TensorSpec:
     if len(tensors) != 1:
-        names = ", ".join(repr(tensor.name) for tensor in tensors)
+        names = ", ".join(repr(name) for name, _, _ in tensors)
         raise BackendError(
             f"{path} has {len(tensors)} {role}s ({names}); an image classifier has one"
         )
-    tensor = tensors[0]
-    dtype = DTYPES.get(tensor.type, tensor.type)
+    name, kind, shape = tensors[0]
+    dtype = DTYPES.get(kind, kind)
     scale, zero_point = 1.0, 0
     if dtype in ("int8", "uint8"):
         scale, zero_point = _quantization(path, role, metadata)
-    return TensorSpec(tensor.name, _shape(tensor.shape), dtype, scale, zero_point)
+    return TensorSpec(name, _shape(shape), dtype, scale, zero_point)
 
 
 def _shape(shape: list[Any]) -> tuple[int, ...]:
@@ -112,7 +125,7 @@ def _quantization(path: Path, role: str, metadata: Mapping[str, str]) -> tuple[f
     try:
         entry = json.loads(metadata[TENSORS_KEY])[role]
         return float(entry["scale"]), int(entry["zero_point"])
-    except (KeyError, TypeError, ValueError, RecursionError) as cause:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as cause:
         raise BackendError(
             f"{path}: its {role} holds integers, and the file does not say their scale "
             f"(metadata {TENSORS_KEY!r}); convert it with edge-convert"

@@ -67,6 +67,7 @@ def test_float_passes_through() -> None:
         ((1, 28, 28, 1), ("NHWC", 28, 28, 1)),
         ((1, 3, 224, 200), ("NCHW", 224, 200, 3)),
         ((1, 1, 28, 28), ("NCHW", 28, 28, 1)),
+        ((1, 16384, 8, 3), ("NHWC", 16384, 8, 3)),
     ],
 )
 def test_geometry(shape: tuple[int, ...], geometry: tuple[object, ...]) -> None:
@@ -74,7 +75,17 @@ def test_geometry(shape: tuple[int, ...], geometry: tuple[object, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(), (10,), (2, 8, 8, 3), (1, 8, 8, 4), (8, 8, 3), (1, 3, -1, 8), (1, 0, 8, 3)]
+    "shape",
+    [
+        (),
+        (10,),
+        (2, 8, 8, 3),
+        (1, 8, 8, 4),
+        (8, 8, 3),
+        (1, 3, -1, 8),
+        (1, 0, 8, 3),
+        (1, 16385, 8, 3),
+    ],
 )
 def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(TensorError, match="not one image"):
@@ -91,3 +102,14 @@ def test_other_element_types_are_refused(dtype: str) -> None:
 def test_scales_are_positive(scale: float) -> None:
     with pytest.raises(TensorError, match="must be positive"):
         TensorSpec("x", (1,), "int8", scale)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "zero_point"), [("int8", -129), ("int8", 128), ("uint8", -1), ("uint8", 256)]
+)
+def test_zero_points_lie_among_the_integers(dtype: str, zero_point: int) -> None:
+    with pytest.raises(TensorError, match=rf"zero point {zero_point}; allowed for {dtype}"):
+        TensorSpec("x", (1,), dtype, 0.5, zero_point)
+    limits = np.iinfo(dtype)
+    for good in (limits.min, limits.max):
+        assert TensorSpec("x", (1,), dtype, 0.5, int(good)).zero_point == good

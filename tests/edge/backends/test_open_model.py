@@ -156,11 +156,53 @@ def test_float16_is_refused(save: Save) -> None:
         open_model(save("a.onnx", onnx_model(dtype="float16")))
 
 
-@pytest.mark.parametrize("text", [None, "{", "[]", '{"input": {"scale": "x"}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "{",
+        "[]",
+        '{"input": {"scale": "x"}}',
+        '{"input": {"scale": 0.5, "zero_point": 1e400}}',
+        f'{{"input": {{"scale": {10**400}, "zero_point": 0}}}}',
+    ],
+)
 def test_integers_without_a_scale_are_refused(text: str | None, save: Save) -> None:
     metadata = {} if text is None else {TENSORS_KEY: text}
     with pytest.raises(BackendError, match="does not say their scale"):
         open_model(save("a.onnx", onnx_model(metadata, dtype="int8")))
+
+
+def test_a_zero_point_that_is_no_int8_is_refused(save: Save) -> None:
+    text = onnx_tensors_json().replace(str(ZERO_POINT), "300")
+    with pytest.raises(TensorError, match="'image' has zero point 300; allowed for int8"):
+        open_model(save("a.onnx", onnx_model({TENSORS_KEY: text}, dtype="int8")))
+
+
+@pytest.mark.parametrize("text", [b"scores0", CARD_KEY.encode()])
+def test_names_that_are_not_utf_8_are_refused(
+    text: bytes, save: Save, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = onnx_model({CARD_KEY: CARD.to_json()})
+    assert text in data
+    with pytest.raises(BackendError, match="cannot open it"):
+        open_model(save("a.onnx", data.replace(text, b"\xff" + text[1:])))
+    assert capfd.readouterr().out == ""
+
+
+def test_what_a_runtime_cannot_open_leaves_stdout_alone(
+    save: Save, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = onnx.load_from_string(onnx_model())
+    model.graph.node[0].op_type = "Xean"
+    with pytest.raises(BackendError, match="cannot open it"):
+        open_model(save("a.onnx", model.SerializeToString().replace(b"Xean", b"\xffean")))
+    assert capfd.readouterr().out == ""
+
+
+def test_a_claim_of_terabytes_is_refused(save: Save) -> None:
+    with pytest.raises(TensorError, match="not one image"):
+        open_model(save("a.onnx", onnx_model(shape=(1, 3, 1 << 20, 1 << 20))))
 
 
 @pytest.mark.parametrize("threads", [0, 65])
