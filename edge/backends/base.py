@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Protocol
 
 from edge.card import MAX_LABELS, ModelCard
@@ -20,6 +21,18 @@ def brief(error: Exception) -> str:
     """Return the first line of what a runtime said, as it fits into a message of ours."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return printable(line[:200])  # it quotes names from the file
+
+
+def raise_if_installed(package: str, cause: ImportError) -> None:
+    """Raise BackendError where `package`, whose import failed, is there all the same.
+
+    Its own dependency is missing then, or it was built for another system or another NumPy.
+    """
+    if find_spec(package.replace("-", "_")) is not None:
+        raise BackendError(
+            f"{package} is installed, but cannot be loaded ({brief(cause)}); install one that was "
+            "built for this system, Python and NumPy, with all that it needs"
+        ) from cause
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.backends.base import BackendError, ModelSpec, brief
+from edge.backends.base import BackendError, ModelSpec, brief, raise_if_installed
 from edge.backends.quiet import without_info
 from edge.backends.tflite_metadata import MetadataError, read_metadata
 from edge.card import CARD_KEY, ModelCard
@@ -73,12 +73,15 @@ def _runtime() -> tuple[str, Any]:
         from ai_edge_litert.interpreter import Interpreter
 
         return f"ai-edge-litert {version('ai-edge-litert')}", Interpreter
-    except ModuleNotFoundError:
-        try:
-            from tflite_runtime.interpreter import Interpreter
-        except ModuleNotFoundError:
-            raise MissingExtraError("ai-edge-litert", "tflite") from None
+    except ImportError as cause:
+        raise_if_installed("ai-edge-litert", cause)
+    try:
+        from tflite_runtime.interpreter import Interpreter
+
         return f"tflite-runtime {version('tflite-runtime')}", Interpreter
+    except ImportError as cause:
+        raise_if_installed("tflite-runtime", cause)
+        raise MissingExtraError("ai-edge-litert", "tflite") from None
 
 
 def _tensor(path: Path, role: str, details: list[dict[str, Any]]) -> TensorSpec:

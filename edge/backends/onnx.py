@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edge.backends.base import BackendError, ModelSpec, brief
+from edge.backends.base import BackendError, ModelSpec, brief, raise_if_installed
 from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
 from edge.errors import MissingExtraError
 from edge.files import sha256
@@ -33,7 +33,8 @@ class OnnxBackend:
         """Open `path`, whose content is `data`. Raises: as `edge.backends.open_model`."""
         try:
             import onnxruntime
-        except ModuleNotFoundError:
+        except ImportError as cause:
+            raise_if_installed("onnxruntime", cause)
             raise MissingExtraError("onnxruntime", "onnx") from None
         runtime = f"onnxruntime {version('onnxruntime')}"
         options = onnxruntime.SessionOptions()

@@ -217,9 +217,47 @@ def test_threads_by_default_are_one_or_two(save: Save) -> None:
 
 
 def test_a_missing_runtime_names_its_extra(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "onnxruntime"):
-        monkeypatch.setitem(sys.modules, module, None)
+    for package in ("ai_edge_litert", "tflite_runtime", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, package, None)
+        monkeypatch.setitem(sys.modules, f"{package}.interpreter", None)
     with pytest.raises(MissingExtraError, match=r"edge-deploy\[tflite\]"):
         open_model(save("a.tflite", tflite_model()))
     with pytest.raises(MissingExtraError, match=r"edge-deploy\[onnx\]"):
         open_model(save("a.onnx", onnx_model()))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("raise ImportError('/lib/libm.so.6: version GLIBC_2.38 not found')", "GLIBC_2.38"),
+        ("import a_package_of_its_own", "No module named 'a_package_of_its_own'"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("package", "missing"),
+    [
+        ("ai_edge_litert", None),
+        ("tflite_runtime", "ai_edge_litert"),
+        ("onnxruntime", None),
+    ],
+)
+def test_a_runtime_that_is_installed_and_does_not_load_says_why(
+    package: str,
+    missing: str | None,
+    content: str,
+    reason: str,
+    tmp_path: Path,
+    save: Save,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(content)
+    for name in (package, f"{package}.interpreter"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    if missing is not None:
+        monkeypatch.setitem(sys.modules, missing, None)
+        monkeypatch.setitem(sys.modules, f"{missing}.interpreter", None)
+    model = save("a", onnx_model() if package == "onnxruntime" else tflite_model())
+    with pytest.raises(BackendError, match=f"is installed, but cannot be loaded .*{reason}"):
+        open_model(model)
