@@ -49,7 +49,11 @@ def _open_auto(fps: float | None, size: tuple[int, int]) -> Source:
         return _open_picamera2(0, fps, size)
     first = Path("/dev/video0")
     if first.exists():
-        return _open_v4l2(first, fps, size)
+        try:
+            return _open_v4l2(first, fps, size)
+        except SourceError as error:
+            # On a Pi this device is there also where only picamera2 gets a picture from it.
+            raise SourceError(f"{error}. It was tried because {why}") from error
     raise SourceError(
         f"no camera: there is no {first}, and {why}. Connect a camera, or name a source: {KINDS}"
     )

@@ -80,3 +80,14 @@ def test_auto_without_any_camera_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Path, "exists", lambda _: False)
     with pytest.raises(SourceError, match=r"no camera: .*python3-picamera2.* name a source: auto"):
         open_source("auto")
+
+
+def test_auto_says_why_the_pis_camera_was_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise SourceError("/dev/video0 gives no picture")
+
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    monkeypatch.setattr(sources, "_open_v4l2", refuse)
+    monkeypatch.setattr(Path, "exists", lambda path: str(path) == "/dev/video0")
+    with pytest.raises(SourceError, match=r"gives no picture.*apt install python3-picamera2"):
+        open_source("auto")
