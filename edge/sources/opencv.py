@@ -13,7 +13,7 @@ from edge.tensors import U8
 class Capture:
     """A `cv2.VideoCapture` that may be closed while another thread reads it.
 
-    OpenCV itself crashes when it is released in the middle of a read.
+    OpenCV itself crashes when it is released in the middle of a call.
     """
 
     def __init__(self, target: str, api: int, properties: list[int]) -> None:
@@ -33,8 +33,12 @@ class Capture:
         return self._capture.isOpened()
 
     def get(self, prop: int) -> float:
-        """Return a property; 0.0 where the capture does not have it."""
-        return float(self._capture.get(prop))
+        """Return a property; 0.0 where the capture does not have it, or is closed."""
+        with self._lock:
+            value = 0.0 if self.closed else float(self._capture.get(prop))
+        if self.closed:
+            self._release()
+        return value
 
     def read(self) -> U8 | None:
         """Return the next picture, uint8 [H, W, 3] B, G, R, owned by the caller; else None."""
@@ -45,7 +49,7 @@ class Capture:
         return pixels if good else None  # type: ignore[return-value]
 
     def close(self) -> None:
-        """Close now, or as soon as the read in progress is over; do not wait for it."""
+        """Close now, or as soon as the call in progress is over; do not wait for it."""
         self.closed = True
         self._release()
 
