@@ -17,7 +17,7 @@ MAX_DRIVER_AGE_NS = 10_000_000_000
 
 
 class V4l2Source:
-    """A V4L2 camera. Its first frame is read here, so that a camera that opens also works."""
+    """A V4L2 camera. A frame is read when it is opened, so that a camera that opens also works."""
 
     is_live = True
     broken_count = 0
@@ -40,29 +40,22 @@ class V4l2Source:
         _require_access(device)
         self._capture = Capture(str(device), cv2.CAP_V4L2, _properties(size, fps))
         self._given = 0
-        first = self._read() if self._capture.is_open else None
-        if first is None:
+        if not self._capture.is_open or self._capture.read() is None:
             self._capture.close()
             raise SourceError(_no_picture(device, proc))
-        self.timestamps: Timestamps = "driver" if self._driver_ns(first.arrived_ns) else "arrival"
-        self._first: Frame | None = first
+        # That frame is not given to anyone: it would be old before the loop begins.
+        stamp_ns = self._driver_ns(time.monotonic_ns())
+        self.timestamps: Timestamps = "driver" if stamp_ns else "arrival"
 
     def read(self) -> Frame | None:
         """Return the next frame. Raises: SourceError: the camera was lost or gave none for 10 s."""
-        if self._first is not None:
-            first, self._first = self._first, None
-            return first
-        frame = self._read()
-        if frame is None and not self._capture.closed:
+        pixels = self._capture.read()
+        if pixels is None:
+            if self._capture.closed:
+                return None
             raise SourceError(
                 f"{self.name}: the camera stopped giving frames; see that it is still plugged in"
             )
-        return frame
-
-    def _read(self) -> Frame | None:
-        pixels = self._capture.read()
-        if pixels is None:
-            return None
         arrived_ns = time.monotonic_ns()
         captured_ns = self._driver_ns(arrived_ns) or arrived_ns
         frame = Frame(pixels, "bgr", self._given, captured_ns, arrived_ns)

@@ -20,7 +20,7 @@ from edge.sources.v4l2 import V4l2Source, device_name, processes_using
 class FakeCapture:
     """Gives `frames` pictures whose driver's stamp is `age_ns` old."""
 
-    frames = 3
+    frames = 4
     opens = True
     age_ns = 5_000_000
     asked: ClassVar[list[list[int]]] = []
@@ -68,9 +68,11 @@ def test_gives_frames_with_the_drivers_stamp(fake: type[FakeCapture], device: Pa
     assert source.name == "v4l2:7"
     assert source.is_live
     assert source.timestamps == "driver"
-    for number in range(3):
+    opened_ns = time.monotonic_ns()
+    for number in range(3):  # the camera's first frame was for the opening
         frame = source.read()
         assert frame is not None
+        assert frame.arrived_ns >= opened_ns
         assert frame.sequence == number
         # OpenCV hands the stamp over as milliseconds in a double: less than 1 us is lost.
         assert any(abs(frame.captured_ns - stamp_ns) < 1000 for stamp_ns in fake.stamps_ns)
