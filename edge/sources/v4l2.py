@@ -112,6 +112,7 @@ def _no_picture(device: Path, proc: Path) -> str:
 
 def processes_using(device: Path, proc: Path = Path("/proc")) -> list[str]:
     """Return "name (pid N)" of each other process that has `device` open, where we may look."""
+    device = device.resolve()  # from /dev/v4l/by-id/... to what the processes have open
     users = []
     for process in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
         # What ended meanwhile, or belongs to another user, cannot be read.

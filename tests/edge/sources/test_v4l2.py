@@ -122,6 +122,19 @@ def test_busy_names_the_process(
         V4l2Source(device, proc=tmp_path / "nothing")
 
 
+def test_a_camera_named_by_its_id_is_busy_too(
+    fake: type[FakeCapture], device: Path, tmp_path: Path
+) -> None:
+    fake.opens = False
+    by_id = tmp_path / "usb-cam"
+    by_id.symlink_to(device)
+    (tmp_path / "proc" / "4711" / "fd").mkdir(parents=True)
+    (tmp_path / "proc" / "4711" / "comm").write_text("frigate\n")
+    (tmp_path / "proc" / "4711" / "fd" / "3").symlink_to(device)
+    with pytest.raises(SourceError, match=r"is busy: frigate \(pid 4711\)"):
+        V4l2Source(by_id, proc=tmp_path / "proc")
+
+
 def test_finds_a_real_process_that_holds_a_file(device: Path) -> None:
     holds = "import sys; file = open(sys.argv[1]); print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
