@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -15,7 +16,10 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", 
 MAX_FILE_BYTES = 64 << 20
 
 _JPEG = b"\xff\xd8"
-_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+# What begins a segment, or ends the picture: no byte of a scan (0x00), no restart in it (0xd0 to
+# 0xd7), no mark without a length (0x01, 0xd8), and of several 0xff the last.
+_JPEG_MARK = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+_JPEG_END = b"\xd9"
 
 
 def read_image(path: Path) -> U8 | None:
@@ -38,9 +42,15 @@ def read_image(path: Path) -> U8 | None:
 
 
 def _is_cut_jpeg(data: bytes) -> bool:
-    # The decoder fills what is missing with grey and does not say so. Inside a scan 0xff is always
-    # followed by 0x00 or a restart mark, so the last scan of a whole file has its end behind it.
-    return data.find(_JPEG_END, data.rfind(_JPEG_SCAN)) < 0
+    # The decoder fills what is missing with grey and does not say so. Segments are passed over by
+    # their lengths, as they may hold other pictures; what lies behind the end is not looked at,
+    # where phones put whole films.
+    at = len(_JPEG)
+    while mark := _JPEG_MARK.search(data, at):
+        if mark[1] == _JPEG_END:
+            return False
+        at = mark.end() + int.from_bytes(data[mark.end() : mark.end() + 2])
+    return True
 
 
 class FolderSource:

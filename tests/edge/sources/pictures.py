@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -18,8 +19,8 @@ def smooth(height: int, width: int, seed: int = 0) -> U8:
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def encode(suffix: str, pixels: U8) -> bytes:
-    return bytes(cv2.imencode(suffix, pixels)[1].tobytes())
+def encode(suffix: str, pixels: U8, options: Sequence[int] = ()) -> bytes:
+    return bytes(cv2.imencode(suffix, pixels, options)[1].tobytes())
 
 
 def png_that_claims(height: int, width: int) -> bytes:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -78,6 +79,39 @@ def test_a_jpeg_cut_anywhere_is_broken(tmp_path: Path) -> None:
         assert read_image(path) is None, f"{size} of {len(whole)} bytes"
     path.write_bytes(whole + b"trailing bytes of some camera")
     assert read_image(path) is not None
+
+
+JPEG_KINDS = {
+    "one scan": [],
+    "several scans": [cv2.IMWRITE_JPEG_PROGRESSIVE, 1],
+    "restart marks": [cv2.IMWRITE_JPEG_RST_INTERVAL, 1],
+}
+
+
+@pytest.mark.parametrize("kind", JPEG_KINDS)
+def test_each_kind_of_jpeg_ends_where_its_end_is(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    whole = encode(".jpg", smooth(40, 40), JPEG_KINDS[kind])
+    for size in range(3, len(whole), 5):
+        path.write_bytes(whole[:size])
+        assert read_image(path) is None, f"{size} of {len(whole)} bytes"
+    # Behind the end lie the film of a phone, another picture, or anything.
+    for trailer in (b"", b"\xff\xda\xff", whole[:-2], b"\xff\xd8\xff\xd9"):
+        path.write_bytes(whole + trailer)
+        assert read_image(path) is not None
+
+
+def test_a_picture_inside_a_jpeg_does_not_end_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    whole, small = encode(".jpg", smooth(40, 40)), encode(".jpg", smooth(8, 8))
+    preview = b"\xff\xe1" + (2 + len(small)).to_bytes(2) + small
+    with_preview = whole[:2] + preview + b"\xff\xff" + whole[2:]  # and two fill bytes
+    path.write_bytes(with_preview)
+    assert read_image(path) is not None
+    path.write_bytes(with_preview[:-2])
+    assert read_image(path) is None
+    path.write_bytes(with_preview[: 2 + len(preview)])
+    assert read_image(path) is None
 
 
 def test_grey_and_16_bit_pictures_become_bgr(tmp_path: Path) -> None:
