@@ -71,7 +71,8 @@ class LiveResult:
     """A whole run: its figures, why it ended, how many pictures were broken and log writes failed.
 
     `run.captured` is `run.processed` + `run.skipped`: a frame counts when its fate is known, and
-    one that still waits at the end has none.
+    one that still waits at the end has none. What the source itself missed, as a gap in
+    `Frame.sequence` says, is captured and skipped.
     """
 
     run: Interval

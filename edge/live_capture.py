@@ -13,8 +13,8 @@ class CaptureThread:
     """Reads `source` and hands its frames to the loop, one at a time.
 
     A live source does not wait: its newer frame replaces the one that waits, and the loss is
-    counted in `skipped`. A file waits until its frame has been taken, so that none is lost.
-    Nothing is read before `start`.
+    counted in `skipped`, as are the frames that the source says it missed itself. A file waits
+    until its frame has been taken, so that none is lost. Nothing is read before `start`.
     """
 
     def __init__(self, source: Source) -> None:
@@ -22,6 +22,7 @@ class CaptureThread:
         self._changed = threading.Condition()
         self._waiting: Frame | None = None
         self._skipped = 0
+        self._next_sequence: int | None = None
         self._ended = False
         self._stopping = False
         self._error: Exception | None = None
@@ -33,7 +34,7 @@ class CaptureThread:
 
     @property
     def skipped(self) -> int:
-        """How many frames were replaced by a newer one."""
+        """How many frames were replaced by a newer one, or are a gap in `Frame.sequence`."""
         return self._skipped
 
     @property
@@ -94,5 +95,8 @@ class CaptureThread:
         with self._changed:
             if self._waiting is not None:
                 self._skipped += 1
+            if self._next_sequence is not None:
+                self._skipped += max(0, frame.sequence - self._next_sequence)
+            self._next_sequence = frame.sequence + 1
             self._waiting = frame
             self._changed.notify_all()

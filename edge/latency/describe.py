@@ -84,7 +84,7 @@ def throttling(summary: Summary) -> str:
 
 
 def skipped(summary: Summary) -> str:
-    """Return the share of captured frames that were replaced by a newer one, with its unit."""
+    """Return the share of captured frames that nobody looked at, with its unit."""
     return f"{percent(summary.skipped, summary.captured)} %"
 
 

@@ -25,8 +25,9 @@ _TO = np.array([1, 2, 3, 4, 5, 5, 5])
 class Interval:
     """What happened from `start_ns` to `end_ns` (of the recorder's monotonic clock).
 
-    `captured` frames came from the source, `processed` got a label, `skipped` were replaced by a
-    newer one before they were looked at. The first `warmup` of the processed are in no histogram.
+    Of `captured` frames `processed` got a label; `skipped` were replaced by a newer one before they
+    were looked at, or missed by the source itself, as it says by the frames' numbers. The first
+    `warmup` of the processed are in no histogram.
     `histograms` has one for each of STAGES; they belong to the interval and do not change.
     `trace` is int64 [frames, 6], the stamps in the order of STAMPS; empty unless asked for.
     """

@@ -21,7 +21,8 @@ class Frame:
     """One picture. Times are nanoseconds of `time.monotonic_ns`.
 
     `pixels`: uint8 [H, W, 3], owned by the frame; `color` is the channel order in memory.
-    `captured_ns`: when the sensor took it, where the source knows, else `arrived_ns`.
+    `sequence`: counts the camera's frames; a gap is frames that the source itself missed, where it
+    can tell. `captured_ns`: when the sensor took it, where the source knows, else `arrived_ns`.
     `name`: where the picture has one (a file's name).
     """
 

@@ -74,7 +74,8 @@ class DigitCards:
 
     What is shown is a function of `seed` and the frame's number alone. A frame is drawn before
     its moment comes (some 3 ms of one core), and handed out at that moment; a reader that comes
-    late misses frames, as with any camera, and sees it by the gap in `Frame.sequence`.
+    late misses frames, as with any camera, and sees it by the gap in `Frame.sequence`; the loop
+    counts them as skipped.
     """
 
     name = "digits"

@@ -34,6 +34,7 @@ class Picamera2Source:
 
     The picture comes from the main stream, which gives RGB on every Pi; the small second stream
     gives it only on a Pi 5. The image processor scales it to `size`, at no cost to the processor.
+    `Frame.sequence` counts what was read, and shows no frame that was dropped before.
     """
 
     is_live = True

@@ -17,7 +17,10 @@ MAX_DRIVER_AGE_NS = 10_000_000_000
 
 
 class V4l2Source:
-    """A V4L2 camera. A frame is read when it is opened, so that a camera that opens also works."""
+    """A V4L2 camera. A frame is read when it is opened, so that a camera that opens also works.
+
+    `Frame.sequence` counts what was read: OpenCV does not say what the driver dropped.
+    """
 
     is_live = True
     broken_count = 0

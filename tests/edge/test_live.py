@@ -67,6 +67,16 @@ def test_captured_is_processed_and_skipped(is_live: bool) -> None:
         assert live.run.skipped == 0
 
 
+def test_what_a_camera_missed_is_captured_and_skipped() -> None:
+    def miss_two() -> None:
+        source.given += 2
+
+    source = ListSource([solid(0), miss_two, solid(1)], is_live=True)
+    live = new_loop().run(source, stop=never())
+    assert live.run.captured == live.run.processed + live.run.skipped == 4
+    assert live.run.skipped >= 2
+
+
 def test_frames_end_the_run_and_what_waits_is_not_counted() -> None:
     live = new_loop(frames=5).run(ListSource([solid(0)] * 20), stop=never())
     assert live.reason == "5 frames"

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from edge.live_capture import CaptureThread
 from edge.sources.base import SourceError
-from tests.edge.fakes import ListSource, solid
+from tests.edge.fakes import Item, ListSource, solid
 
 PATIENCE_S = 10.0
 
@@ -54,6 +55,23 @@ def test_a_camera_replaces_the_frame_that_waits_and_counts_it() -> None:
     release.set()
     assert capture.take(PATIENCE_S) is None
     assert capture.ended
+    capture.close()
+
+
+def test_what_a_camera_says_it_missed_is_counted() -> None:
+    def miss(count: int) -> Callable[[], None]:
+        def move() -> None:
+            source.given += count
+
+        return move
+
+    # It may begin anywhere; then 5 are missed, then none, and a number that goes back is no gap.
+    items: list[Item] = [miss(7), solid(0), miss(5), solid(0), solid(0), miss(-3), solid(0)]
+    source = ListSource(items)
+    capture = started(source)
+    taken = [capture.take(PATIENCE_S) for _ in range(5)]
+    assert [frame and frame.sequence for frame in taken] == [7, 13, 14, 12, None]
+    assert capture.skipped == 5
     capture.close()
 
 
