@@ -24,9 +24,9 @@ def open_source(text: str, *, fps: float | None = None, size: tuple[int, int] = 
     kind, _, number = text.partition(":")
     if text == "auto":
         return _open_auto(fps, size)
-    if kind == "picamera2" and (text == kind or number.isdigit()):
+    if kind == "picamera2" and (text == kind or _is_number(number)):
         return _open_picamera2(int(number or 0), fps, size)
-    if kind == "v4l2" and number.isdigit():
+    if kind == "v4l2" and _is_number(number):
         return _open_v4l2(Path(f"/dev/video{number}"), fps, size)
     if text.startswith("/dev/"):
         return _open_v4l2(Path(text), fps, size)
@@ -35,6 +35,11 @@ def open_source(text: str, *, fps: float | None = None, size: tuple[int, int] = 
 
         return DigitCards(fps=30.0 if fps is None else fps, seed=0)
     return _open_file(text)
+
+
+def _is_number(text: str) -> bool:
+    # Short, and of ASCII's digits: int() refuses thousands of digits, and "\N{SUPERSCRIPT TWO}".
+    return text.isascii() and text.isdecimal() and len(text) <= 4
 
 
 def _open_auto(fps: float | None, size: tuple[int, int]) -> Source:

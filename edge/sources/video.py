@@ -58,6 +58,12 @@ class VideoSource:
 
 
 def _without_password(address: str) -> str:
-    """Return the address as it may stand in a log."""
-    parts = urlsplit(address)
+    """Return the address as it may stand in a log. Raises: SourceError: it is none."""
+    try:
+        parts = urlsplit(address)
+    except ValueError as cause:
+        # Neither the address nor the cause is shown: both may hold the password.
+        raise SourceError(
+            "the host in the stream's address cannot be read; allowed: such as rtsp://host:554/path"
+        ) from cause
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

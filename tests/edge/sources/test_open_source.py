@@ -34,7 +34,20 @@ def test_names_of_cameras(opened: list[tuple[Any, ...]]) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["picamera2:x", "v4l2:", "nowhere", "camera:0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "picamera2:x",
+        "picamera2:\N{SUPERSCRIPT TWO}",
+        "picamera2:\N{ARABIC-INDIC DIGIT TWO}",
+        "picamera2:00000",
+        "v4l2:",
+        "v4l2:\N{SUPERSCRIPT TWO}",
+        "v4l2:00000",
+        "nowhere",
+        "camera:0",
+    ],
+)
 def test_what_names_nothing_lists_what_is_allowed(text: str) -> None:
     with pytest.raises(SourceError, match=r"no source.*allowed: auto, picamera2"):
         open_source(text)

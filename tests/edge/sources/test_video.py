@@ -67,6 +67,13 @@ def test_a_stream_is_live_and_its_end_is_an_error(monkeypatch: pytest.MonkeyPatc
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["rtsp://user:secret@[::1", "rtsp://user:secret@host\u2100"])
+def test_an_address_without_a_host_is_refused_and_keeps_its_secret(address: str) -> None:
+    with pytest.raises(SourceError, match="host in the stream's address") as caught:
+        VideoSource(address)
+    assert "secret" not in str(caught.value)
+
+
 def test_a_closed_stream_ends_without_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", EndlessCapture)
     source = VideoSource("rtsp://camera.local/stream")
