@@ -22,6 +22,10 @@ from edge.preprocess import PRESETS
 from edge.sources import KINDS, open_source
 
 NAME = "edge-live"
+# What an argument may be: wide enough for every use, and what a clock can count.
+SECONDS = (0.001, 10**9)
+COUNT = (1, 10**12)
+FPS = (0.01, 1000)
 EXAMPLES = """\
   edge-live --model model.int8.tflite
   edge-live --model model.int8.tflite --labels labels.txt --source picamera2 --log run.jsonl
@@ -76,41 +80,46 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", required=True, type=Path, help="a .tflite or .onnx classifier")
     add("--labels", type=Path, help="one class name a line (default: those in the model)")
     add("--source", default="auto", help=f"one of: {KINDS} (default: auto)")
-    add("--fps", type=_positive(float), help="frames per second to ask of a camera")
-    add("--threads", type=_threads, help=f"threads of one inference, 1 to {MAX_THREADS}")
-    add("--duration", type=_positive(float), metavar="S", help="stop after so many seconds")
-    add("--frames", type=_positive(int), metavar="N", help="stop after so many frames")
+    add("--fps", type=_within(float, *FPS), help="frames per second to ask of a camera")
+    add(
+        "--threads",
+        type=_within(int, 1, MAX_THREADS),
+        help=f"threads of one inference, 1 to {MAX_THREADS}",
+    )
+    add("--duration", type=_within(float, *SECONDS), metavar="S", help="stop after so many seconds")
+    add("--frames", type=_within(int, *COUNT), metavar="N", help="stop after so many frames")
     add("--log", type=Path, help="write the latency log here (edge-report reads it)")
     add(
         "--interval",
-        type=_positive(float),
+        type=_within(float, *SECONDS),
         default=10.0,
         metavar="S",
         help="seconds between two lines of the log (default: 10, which is kind to SD cards)",
     )
     add("--trace", action="store_true", help="put the times of every frame into the log")
-    add("--top", type=_positive(int), default=5, metavar="K", help="classes to name (default: 5)")
+    add(
+        "--top",
+        type=_within(int, *COUNT),
+        default=5,
+        metavar="K",
+        help="classes to name (default: 5)",
+    )
     add("--preprocess", choices=tuple(PRESETS), help="for a model without a card: how it was fed")
     add("--json", action="store_true", help="one JSON object a frame, and one for the whole run")
     return parser
 
 
-def _positive(kind: type[int | float]) -> Callable[[str], float]:
+def _within(kind: type[int | float], lowest: float, highest: float) -> Callable[[str], float]:
+    """Return how to read an argument that is a number from `lowest` to `highest`."""
+
     def parse(text: str) -> float:
         number = kind(text)
-        if not 0 < number < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+        if not lowest <= number <= highest:
+            raise argparse.ArgumentTypeError(f"{text}; allowed: {lowest:,} to {highest:,}")
         return number
 
-    parse.__name__ = kind.__name__
+    parse.__name__ = kind.__name__  # argparse names it where `text` is no number
     return parse
-
-
-def _threads(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MAX_THREADS:
-        raise argparse.ArgumentTypeError(f"{number} threads; allowed: 1 to {MAX_THREADS}")
-    return number
 
 
 def _print_status(status: Status) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -224,8 +225,16 @@ def test_help_shows_examples() -> None:
     [
         ["--threads", "0"],
         ["--threads", "65"],
+        ["--threads", "x"],
         ["--duration", "-1"],
+        ["--duration", "1e300"],
+        ["--duration", "nan"],
+        ["--interval", "1e300"],
+        ["--interval", "1e-9"],
+        ["--fps", "1e-300"],
+        ["--fps", "1e300"],
         ["--frames", "0"],
+        ["--frames", "9" * 5000],
         ["--top", "x"],
     ],
 )
@@ -233,4 +242,15 @@ def test_arguments_have_limits(arguments: list[str], capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as caught:
         main(["--model", "x.onnx", *arguments])
     assert caught.value.code == 2
-    assert f"argument {arguments[0]}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"argument {arguments[0]}: " in said
+    assert "allowed: " in said or re.search("invalid (int|float) value", said)
+
+
+def test_arguments_at_their_limits_are_taken(
+    plain_model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--model", str(plain_model), "--source", str(pictures), "--preprocess", "unit"]
+    longest = ["--duration", "1e9", "--interval", "1e9", "--fps", "1000", "--top", "1000000"]
+    assert main([*arguments, *longest, "--frames", "1000000000000", "--threads", "1"]) == 0
+    assert "processed 3" in capfd.readouterr().out
