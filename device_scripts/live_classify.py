@@ -20,6 +20,7 @@ from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
 from edge.live_log import RunLog
 from edge.preprocess import PRESETS
 from edge.sources import KINDS, open_source
+from edge.text import cut, printable
 
 NAME = "edge-live"
 # What an argument may be: wide enough for every use, and what a clock can count.
@@ -124,10 +125,10 @@ def _within(kind: type[int | float], lowest: float, highest: float) -> Callable[
 
 def _print_status(status: Status) -> None:
     """Show one line a second: in place on a terminal, else one below the other."""
-    line = _status_line(status)
+    line = printable(_status_line(status))
     if sys.stdout.isatty():
         columns = shutil.get_terminal_size().columns
-        print(f"\r\x1b[K{line[: columns - 1]}", end="", flush=True)
+        print(f"\r\x1b[K{cut(line, columns - 1)}", end="", flush=True)
     else:
         print(line, flush=True)
 
@@ -145,7 +146,7 @@ def _status_line(status: Status) -> str:
 
 
 def _print_result(result: Result) -> None:
-    print(json.dumps({"kind": "result", **asdict(result)}, ensure_ascii=False), flush=True)
+    print(json.dumps({"kind": "result", **asdict(result)}), flush=True)
 
 
 def _print_end(result: LiveResult, log: Path | None, *, as_json: bool) -> None:
@@ -158,11 +159,11 @@ def _print_end(result: LiveResult, log: Path | None, *, as_json: bool) -> None:
         "reason": result.reason,
     }
     if as_json:
-        print(json.dumps({"kind": "summary", **facts}, ensure_ascii=False), flush=True)
+        print(json.dumps({"kind": "summary", **facts}), flush=True)
         return
     print(", ".join(f"{name} {value}" for name, value in facts.items()))
     if log is not None:
-        print(f"log: {log}")
+        print(f"log: {printable(str(log))}")
 
 
 def _note(text: str) -> None:

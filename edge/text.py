@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import east_asian_width
+
 
 def printable(text: str) -> str:
     """Return `text` with a replacement character for what is not printable.
@@ -10,3 +12,16 @@ def printable(text: str) -> str:
     cannot be written at all.
     """
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def cut(text: str, columns: int) -> str:
+    """Return the beginning of a printable `text` that fits into `columns` of a terminal.
+
+    Chinese, Japanese and Korean characters take two (Unicode Standard Annex 11).
+    """
+    used = 0
+    for place, character in enumerate(text):
+        used += 2 if east_asian_width(character) in "FW" else 1
+        if used > columns:
+            return text[:place]
+    return text

@@ -113,4 +113,4 @@ def _read(path: Path, progress: str) -> LatencyLog:
 
 
 def _print_json(data: object) -> None:
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    print(json.dumps(data, indent=2))

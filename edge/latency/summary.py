@@ -10,6 +10,7 @@ from edge.latency.log import LogError, RunHeader
 from edge.latency.read import LatencyLog, LoggedInterval
 from edge.latency.recorder import STAGES
 from edge.latency.stats import StageStats
+from edge.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,9 @@ def summarize(logs: Sequence[LatencyLog]) -> Summary:
         temperature_c=(min(warm), max(warm)) if warm else None,
         throttled_intervals=sum(map(bool, flags)) if flags else None,
         throttle_flags=tuple(sorted({flag for on in flags for flag in on})),
-        problems=tuple(f"{log.path}: {problem}" for log in logs for problem in log.problems),
+        problems=tuple(
+            f"{printable(str(log.path))}: {problem}" for log in logs for problem in log.problems
+        ),
     )
 
 

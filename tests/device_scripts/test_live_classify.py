@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +98,36 @@ def test_lines_for_people(model: Path, pictures: Path, capfd: pytest.CaptureFixt
     assert status.startswith("green ")
     assert all(word in status for word in (" fps", "p50 ", "p99 ", "skipped 0"))
     assert end == "captured 2, processed 2, skipped 0, broken 0, reason 2 frames"
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.png"), "\x9b31m.png"])
+def test_names_of_files_are_fit_to_be_printed(
+    name: str, model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pictures / "0-red.png").rename(pictures / name)
+    log = tmp_path / Path(name).with_suffix(".jsonl")
+    arguments = ["--model", str(model), "--source", str(pictures), "--log", str(log)]
+    assert main([*arguments, "--json"]) == 0
+    results = capsys.readouterr().out
+    assert results.isascii()
+    assert name in [json.loads(line).get("name") for line in results.splitlines()]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.rstrip("\n").replace("\n", "").isprintable()
+
+
+def test_the_line_on_a_terminal_fits_it(
+    plain_model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(["\N{CJK UNIFIED IDEOGRAPH-732B}" * 50] * 3))
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((40, 24)))
+    arguments = ["--model", str(plain_model), "--source", str(pictures), "--labels", str(labels)]
+    assert main([*arguments, "--preprocess", "unit"]) == 0
+    status, _ = terminal.getvalue().split("\n", 1)
+    assert status == "\r\x1b[K" + "\N{CJK UNIFIED IDEOGRAPH-732B}" * 19
 
 
 def test_labels_of_a_file_win(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.text import printable
+from edge.text import cut, printable
 
 
 @pytest.mark.parametrize("text", ["", "digits 7", "größer · 猫 é"])
@@ -13,3 +13,19 @@ def test_what_is_printable_stays(text: str) -> None:
 @pytest.mark.parametrize("bad", ["\x1b", "\n", "\x7f", "\x9b", "\u202e", "\ud800"])
 def test_what_is_not_printable_is_replaced(bad: str) -> None:
     assert printable(f"a{bad}[31mb") == "a\ufffd[31mb"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "fits"),
+    [
+        ("", 0, ""),
+        ("digits", 6, "digits"),
+        ("digits", 5, "digit"),
+        ("\u732b 99 %", 7, "\u732b 99 %"),
+        ("\u732b 99 %", 6, "\u732b 99 "),
+        ("\u732b\u732b", 3, "\u732b"),
+        ("\uff11", 1, ""),
+    ],
+)
+def test_a_text_is_cut_by_the_columns_that_it_takes(text: str, columns: int, fits: str) -> None:
+    assert cut(text, columns) == fits

@@ -102,6 +102,20 @@ def test_a_report_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
     assert {path.read_text() for path in (page, picture)} == {"before"}
 
 
+def test_a_name_that_is_no_text_is_no_bug(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "svg", lambda _plot, _summary: "<svg></svg>")
+    log = write_log(tmp_path / os.fsdecode(b"caf\xe9\x9b.jsonl"))
+    log.write_bytes(log.read_bytes() + b'{"kind": "inte')
+    page = tmp_path / "a.html"
+    assert main([str(log), "--html", str(page)]) == 0
+    assert "caf\ufffd\ufffd.jsonl: line 6 is cut off" in page.read_text()
+    assert "caf\ufffd\ufffd.jsonl" in capsys.readouterr().out
+    assert main([str(log), "--json"]) == 0
+    assert capsys.readouterr().out.isascii()
+
+
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
