@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import edge
 from edge.errors import EdgeError
@@ -32,14 +34,15 @@ def run_command(
     An `EdgeError`, and whatever the operating system refuses (a full disk, a missing
     permission), becomes one sentence on stderr; anything else is a bug and keeps its traceback.
     """
+    _open_closed_streams()
     try:
-        return command(sys.argv[1:] if argv is None else argv)
+        status = command(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
     except EdgeError as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return error.exit_status
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: nothing is wrong, nothing is left to say.
-        sys.stderr.close()
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -48,3 +51,30 @@ def run_command(
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    else:
+        return status
+    finally:
+        _drop_what_cannot_be_written()
+
+
+def _open_closed_streams() -> None:
+    """Lead a stream that the shell has closed (`2>&-`), which Python gives as None, to nowhere.
+
+    Whatever file is opened next would else get its number, and the runtimes' messages with it.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - it stays open
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Give up what stdout still holds where it cannot be written (the reader is gone, disk full).
+
+    At its very end the interpreter would try once more, complain, and exit with 120.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -19,21 +19,26 @@ def without_info() -> Iterator[None]:
     LiteRT's C++ code announces its delegate there on every opening and has no setting for it.
     For the moments of opening a model only: other threads' lines wait as well.
     """
-    sys.stderr.flush()
     try:
         kept = os.dup(STDERR)
     except OSError:  # stderr is closed: there is nothing to keep clean
         yield
         return
+    _flush()
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), STDERR)
         try:
             yield
         finally:
-            sys.stderr.flush()
+            _flush()
             os.dup2(kept, STDERR)
             os.close(kept)
             held.seek(0)
             for line in held:
                 if not line.startswith(CHATTER):
                     os.write(STDERR, line)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:  # as Python has it where stderr was closed when it began
+        sys.stderr.flush()

@@ -245,6 +245,20 @@ def test_a_killed_run_leaves_a_log_that_reads(plain_model: Path, tmp_path: Path)
     assert read.run.source == "list"
 
 
+def test_a_closed_stderr_is_no_error_and_is_not_the_log(
+    model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "run.jsonl"
+    arguments = ["--model", str(model), "--source", str(pictures), "--log", str(log), "--json"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, SCRIPT, *arguments],
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 4)
+    assert read_log(log).problems == []
+
+
 def test_help_shows_examples() -> None:
     done = subprocess.run(
         [sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -64,21 +67,76 @@ def test_version_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert "examples:\n  edge-x --y\n" in parser.format_help()
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    code = (
-        "from edge.command import run_command\n"
-        "def command(argv):\n"
-        "    for _ in range(100_000):\n"
-        "        print('a line that is never read')\n"
-        "    return 0\n"
-        "raise SystemExit(run_command('edge-x', command, []))\n"
+# A command that prints so many lines and then, where it is told to, complains.
+COMMAND = """
+import sys
+from edge.command import new_parser, run_command
+from edge.errors import EdgeError
+
+def command(argv):
+    parser = new_parser("edge-x", "Does x.", "  edge-x 3")
+    parser.add_argument("lines", type=int)
+    parser.add_argument("--fail", action="store_true")
+    arguments = parser.parse_args(argv)
+    for _ in range(arguments.lines):
+        print("a line that is never read")
+    if arguments.fail:
+        raise EdgeError("bad")
+    sys.stderr.isatty()
+    return 0
+
+raise SystemExit(run_command("edge-x", command, None))
+"""
+FEW, MANY = "3", "100000"  # lines that fit into a buffer, and that do not
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+def run(*arguments: str, stdout: IO[bytes] | int) -> tuple[int, bytes]:
+    """Return exit status and stderr of COMMAND."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=BUFFERED,
+        check=False,
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
-        assert child.stdout is not None
-        assert child.stderr is not None
-        child.stdout.readline()
-        child.stdout.close()
-        said = child.stderr.read()
-        assert (child.wait(), said) == (0, b"")
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[FEW], [MANY], ["--help"], ["--version"]])
+def test_a_reader_that_goes_away_is_no_error(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert run(*arguments, stdout=writer) == (0, b"")
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("lines", [FEW, MANY])
+def test_an_output_that_cannot_be_written_is_one_sentence(lines: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        said = (2, b"edge-x: error: No space left on device\n")
+        assert run(lines, stdout=full) == said
+        assert run(FEW, "--fail", stdout=full) == (2, b"edge-x: error: bad\n")
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "status", "said"),
+    [
+        ("2>&-", [FEW], 0, 3),
+        ("2>&-", [FEW, "--fail"], 2, 3),
+        (">&-", [FEW], 0, 0),
+        (">&- 2>&-", [FEW, "--fail"], 2, 0),
+    ],
+)
+def test_a_stream_that_is_closed_is_no_error(
+    closed: str, arguments: list[str], status: int, said: int
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", COMMAND, *arguments],
+        capture_output=True,
+        env=BUFFERED,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.count(b"\n"), done.stderr) == (status, said, b"")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -25,3 +26,11 @@ def test_what_was_said_before_an_error_is_kept(capfd: pytest.CaptureFixture[str]
     with pytest.raises(ValueError, match="broken"):
         fail()
     assert capfd.readouterr().err == "ERROR: reason\n"
+
+
+def test_a_process_without_stderr_has_nothing_to_keep_clean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with without_info():
+        pass
