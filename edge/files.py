@@ -15,10 +15,13 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it becomes `path`, on failure it goes.
 
-    Raises: OSError: with the name of `path`, when the folder cannot be written or is full.
+    Raises: OSError: with the name of `path`, when the folder cannot be written or is full, or
+        `path` is there and is no ordinary file.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "Is a pipe or a device, not a file", str(path))
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:

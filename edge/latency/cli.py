@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge.command import new_parser, run_command
 from edge.files import replacing
 from edge.latency import describe
 from edge.latency.compare import compare
-from edge.latency.read import LatencyLog, read_log
+from edge.latency.log import LogError
+from edge.latency.read import LatencyLog, is_log, read_log
 from edge.latency.render_text import render_comparison, render_text
 from edge.latency.report_json import comparison_to_json, to_json
 from edge.latency.summary import Summary, summarize
@@ -41,6 +42,7 @@ def _report(argv: Sequence[str]) -> int:
         return _compare(*options.compare, as_json=options.json)
     if not options.logs:
         parser.error("give at least one LOG, or --compare A B")
+    _spare_logs(path for path in (options.html, options.png) if path)
     summary = _summarize(options.logs)
     if options.html:
         # Plots are imported where they are asked for: they need the extra `report`.
@@ -86,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         help="hold log B against log A: medians, p99, and their ratios",
     )
     return parser
+
+
+def _spare_logs(outputs: Iterable[Path]) -> None:
+    """Raise LogError for an output that is a log: `--html *.jsonl` names the first of them."""
+    for path in outputs:
+        if is_log(path):
+            raise LogError(f"{path} is a latency log, and no report may replace it; name another")
 
 
 def _compare(a: Path, b: Path, *, as_json: bool) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -85,6 +86,15 @@ def read_log(path: Path) -> LatencyLog:
         if bad > MAX_PROBLEMS:
             log.problems.append(f"{bad - MAX_PROBLEMS} more lines cannot be read")
     return log
+
+
+def is_log(path: Path) -> bool:
+    """Return whether `path` is a file that begins as a latency log, of this format or another."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file, suppress(_BadLineError):
+        return _parse(file.readline(MAX_LINE_BYTES + 1)).get("kind") == "run"
+    return False
 
 
 class _BadLineError(Exception):

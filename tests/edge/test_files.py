@@ -28,6 +28,20 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_is_no_ordinary_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(FileExistsError, match="not a file") as caught:
+            write_text(path, "x")
+        assert caught.value.filename == str(path)
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path, "x")
+    assert pipe.is_fifo()
+    assert sorted(tmp_path.iterdir()) == [link, pipe]
+
+
 def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("before")

@@ -61,6 +61,8 @@ def test_two_logs_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["log", "--html", "nowhere/a.html"], "nowhere/a.html: No such file"),
         (["log", "--png", "nowhere/a.png"], "nowhere/a.png: No such file"),
         (["empty", "--png", "a.png"], "nothing to plot"),
+        (["--html", "log", "empty"], "log is a latency log, and no report may replace it"),
+        (["log", "--png", "empty"], "empty is a latency log"),
         ([], "give at least one LOG"),
         (["log", "--compare", "log", "log"], "--compare takes two logs"),
         (["--compare", "log", "log", "--html", "a.html"], "--compare takes two logs"),

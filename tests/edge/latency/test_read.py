@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge.latency import hdr
 from edge.latency.histogram import Histogram, Layout
 from edge.latency.log import LogError
-from edge.latency.read import MAX_LINE_BYTES, LatencyLog, read_log
+from edge.latency.read import MAX_LINE_BYTES, LatencyLog, is_log, read_log
 from edge.latency.recorder import STAGES
 from tests.edge.latency.logs import HEADER, intervals, write_log
 
@@ -127,6 +127,18 @@ def test_another_file_gets_one_clear_error(tmp_path: Path, content: bytes, messa
         read_bytes(tmp_path, content)
     assert str(caught.value).startswith(str(tmp_path))
     assert "edge-live --log" in str(caught.value)
+
+
+def test_a_log_is_known_by_its_first_line(tmp_path: Path, whole: bytes) -> None:
+    path = tmp_path / "a"
+    assert not is_log(path)
+    assert not is_log(tmp_path)
+    for content in (b"", b"<html>", b'{"kind": "interval"}\n', b"x" * (MAX_LINE_BYTES + 2)):
+        path.write_bytes(content)
+        assert not is_log(path)
+    for content in (whole, whole[:5000], b'{"kind": "run", "format": 99}\n'):
+        path.write_bytes(content)
+        assert is_log(path)
 
 
 def _set(*keys: int | str, value: object) -> Callable[[Lines], None]:
