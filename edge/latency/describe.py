@@ -121,7 +121,7 @@ def cautions(summary: Summary) -> tuple[str, ...]:
         ),
         (
             not summary.stages["total"].count,
-            "no frame was timed: the run ended before its first interval, or in its warm-up",
+            "no frame was timed: none came, or the run ended before its first interval",
         ),
     ]
     return (*(text for count, text in found if count), *summary.problems)
@@ -140,8 +140,6 @@ def remarks(summary: Summary) -> tuple[str, ...]:
             "Runs whose source does not say when a frame was exposed do not count in capture and "
             f"age: {blind} of {len(summary.runs)}."
         )
-    if summary.warmup:
-        lines.append(f"Frames of the warm-up, which are not timed: {summary.warmup:,}.")
     return tuple(lines)
 
 

@@ -219,7 +219,6 @@ def _interval_json(interval: Interval) -> dict[str, Any]:
         "captured": interval.captured,
         "processed": interval.processed,
         "skipped": interval.skipped,
-        "warmup": interval.warmup,
         "stages": {stage: _stage_json(h) for stage, h in interval.histograms.items()},
     }
 

@@ -40,7 +40,6 @@ class LoggedInterval:
     captured: int
     processed: int
     skipped: int
-    warmup: int
     lost: int
     temperature_c: float | None
     throttled: tuple[str, ...] | None
@@ -64,7 +63,6 @@ class LatencyLog:
         default_factory=lambda: {stage: Histogram() for stage in STAGES}
     )
     reason: str | None = None
-    traced: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -159,10 +157,8 @@ def _read_line(log: LatencyLog, line: bytes) -> None:
     elif kind == "summary":
         log.reason = _text(data.get("reason"))
     elif kind == "trace":
-        rows = data.get("rows")
-        if not isinstance(rows, list):
+        if not isinstance(data.get("rows"), list):
             raise _BadLineError("a trace without rows")
-        log.traced += len(rows)
     else:
         raise _BadLineError(f"kind {_text(str(kind))[:40]!r} is unknown")
 
@@ -177,8 +173,7 @@ def _read_interval(log: LatencyLog, data: dict[str, Any]) -> None:
     if end_ns < start_ns:
         raise _BadLineError("the interval ends before it starts")
     processed = _integer(data, "processed", _MAX_FRAMES)
-    warmup = _integer(data, "warmup", _MAX_FRAMES)
-    if any(stage.stats.count != processed - warmup for stage in read.values()):
+    if any(stage.stats.count != processed for stage in read.values()):
         raise _BadLineError("a histogram does not hold as many frames as were processed")
     health = data.get("health")
     if not isinstance(health, dict):
@@ -189,7 +184,6 @@ def _read_interval(log: LatencyLog, data: dict[str, Any]) -> None:
         captured=_integer(data, "captured", _MAX_FRAMES),
         processed=processed,
         skipped=_integer(data, "skipped", _MAX_FRAMES),
-        warmup=warmup,
         lost=_integer(data, "lost", _MAX_FRAMES),
         temperature_c=_temperature(health.get("temperature_c")),
         throttled=_throttled(health.get("throttled")),

@@ -26,8 +26,7 @@ class Interval:
     """What happened from `start_ns` to `end_ns` (of the recorder's monotonic clock).
 
     Of `captured` frames `processed` got a label; `skipped` were replaced by a newer one before they
-    were looked at, or missed by the source itself, as it says by the frames' numbers. The first
-    `warmup` of the processed are in no histogram.
+    were looked at, or missed by the source itself, as it says by the frames' numbers.
     `histograms` has one for each of STAGES; they belong to the interval and do not change.
     `trace` is int64 [frames, 6], the stamps in the order of STAMPS; empty unless asked for.
     """
@@ -37,14 +36,8 @@ class Interval:
     captured: int
     processed: int
     skipped: int
-    warmup: int
     histograms: Mapping[str, Histogram]
     trace: I64
-
-    @property
-    def negative(self) -> int:
-        """How many durations were negative: the clocks of source and loop do not agree."""
-        return sum(histogram.negative for histogram in self.histograms.values())
 
 
 class Recorder:
@@ -54,15 +47,13 @@ class Recorder:
     into the histograms. Nothing grows with the number of frames, except the rows of `trace`,
     which leave with each interval.
 
-    Args: warmup: so many frames at the start of the run are counted but not timed;
-        trace: keep every frame's stamps; clock: gives ns, the clock of the stamps;
+    Args: trace: keep every frame's stamps; clock: gives ns, the clock of the stamps;
         capacity: frames held before they are folded.
     """
 
     def __init__(
         self,
         *,
-        warmup: int = 0,
         trace: bool = False,
         clock: Callable[[], int] = time.monotonic_ns,
         capacity: int = 1024,
@@ -70,10 +61,9 @@ class Recorder:
         self._clock = clock
         self._stamps: I64 = np.zeros((capacity, len(STAMPS)), np.int64)
         self._held = 0
-        self._warmup_left = warmup
         self._trace: list[I64] | None = [] if trace else None
         self._run = {stage: Histogram() for stage in STAGES}
-        self._run_counts = np.zeros(4, np.int64)
+        self._run_counts = np.zeros(3, np.int64)
         self._run_start_ns = clock()
         self._open_interval(self._run_start_ns)
 
@@ -121,26 +111,24 @@ class Recorder:
             captured=captured,
             processed=self._processed,
             skipped=skipped,
-            warmup=self._warmup,
             histograms=MappingProxyType(self._histograms),
             trace=np.concatenate(self._trace) if self._trace else _no_trace(),
         )
         for stage, histogram in self._histograms.items():
             self._run[stage].merge(histogram)
-        self._run_counts += (captured, self._processed, skipped, self._warmup)
+        self._run_counts += (captured, self._processed, skipped)
         self._open_interval(end_ns)
         return interval
 
     def run(self) -> Interval:
         """Return the whole run up to the last interval taken, without traces."""
-        captured, processed, skipped, warmup = map(int, self._run_counts)
+        captured, processed, skipped = map(int, self._run_counts)
         return Interval(
             start_ns=self._run_start_ns,
             end_ns=self._start_ns,
             captured=captured,
             processed=processed,
             skipped=skipped,
-            warmup=warmup,
             histograms=MappingProxyType({s: h.copy() for s, h in self._run.items()}),
             trace=_no_trace(),
         )
@@ -148,7 +136,6 @@ class Recorder:
     def _open_interval(self, start_ns: int) -> None:
         self._start_ns = start_ns
         self._processed = 0
-        self._warmup = 0
         self._histograms = {stage: Histogram() for stage in STAGES}
         if self._trace is not None:
             self._trace = []
@@ -159,11 +146,7 @@ class Recorder:
         self._processed += len(stamps)
         if self._trace is not None and len(stamps):
             self._trace.append(stamps.copy())
-        cold = min(self._warmup_left, len(stamps))
-        self._warmup_left -= cold
-        self._warmup += cold
-        warm = stamps[cold:]
-        durations = warm[:, _TO] - warm[:, _FROM]
+        durations = stamps[:, _TO] - stamps[:, _FROM]
         for column, histogram in enumerate(self._histograms.values()):
             histogram.record_many(durations[:, column])
 

@@ -25,7 +25,6 @@ def to_json(summary: Summary) -> dict[str, Any]:
         "captured": summary.captured,
         "processed": summary.processed,
         "skipped": summary.skipped,
-        "warmup": summary.warmup,
         "measured_s": summary.measured_ns / 1e9,
         "frames_per_second": summary.frames_per_second,
         "intervals": len(summary.intervals),

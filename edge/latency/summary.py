@@ -48,7 +48,6 @@ class Summary:
     captured: int
     processed: int
     skipped: int
-    warmup: int
     lost_intervals: int
     measured_ns: int
     temperature_c: tuple[float, float] | None
@@ -104,7 +103,6 @@ def summarize(logs: Sequence[LatencyLog]) -> Summary:
         captured=sum(i.captured for i in intervals),
         processed=sum(i.processed for i in intervals),
         skipped=sum(i.skipped for i in intervals),
-        warmup=sum(i.warmup for i in intervals),
         lost_intervals=sum(i.lost for i in intervals),
         measured_ns=sum(i.end_ns - i.start_ns for i in intervals),
         temperature_c=(min(warm), max(warm)) if warm else None,

@@ -48,12 +48,10 @@ def record_frames(recorder: Recorder, count: int, *, seed: int = 0, start_ns: in
         recorder.record(*stamps)
 
 
-def intervals(
-    counts: tuple[int, ...], *, trace: bool = False, warmup: int = 0
-) -> tuple[list[Interval], Interval]:
+def intervals(counts: tuple[int, ...], *, trace: bool = False) -> tuple[list[Interval], Interval]:
     """Return one interval of 10 s for each of `counts` frames, one more captured, and the run."""
     clock = Clock()
-    recorder = Recorder(clock=clock, trace=trace, warmup=warmup)
+    recorder = Recorder(clock=clock, trace=trace)
     taken = []
     for seed, count in enumerate(counts):
         record_frames(recorder, count, seed=seed)
@@ -70,12 +68,11 @@ def write_log(
     health: Mapping[str, object] | None = None,
     reason: str | None = "duration reached",
     trace: bool = False,
-    warmup: int = 0,
 ) -> Path:
     """Write a log of `intervals(counts)`; without a reason the run looks killed."""
     if health is None:
         health = {"temperature_c": 51.5, "throttled": []}
-    taken, run = intervals(counts, trace=trace, warmup=warmup)
+    taken, run = intervals(counts, trace=trace)
     with LogWriter(path, header) as writer:
         for interval in taken:
             writer.interval(interval, health)
