@@ -42,10 +42,6 @@ class ModelCard:
     source_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
-    def label(self, index: int) -> str:
-        """Return the name of class `index`, or its number where the card has no labels."""
-        return self.labels[index] if index < len(self.labels) else f"class {index}"
-
     def to_json(self) -> str:
         """Return the card as one JSON text; `from_json` reads it."""
         return json.dumps(

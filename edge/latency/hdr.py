@@ -39,18 +39,7 @@ def encode(histogram: Histogram) -> bytes:
     return _OUTER.pack(COMPRESSED_COOKIE, len(compressed)) + compressed
 
 
-def decode(data: bytes, layout: Layout = LATENCY) -> Histogram:
-    """Return a new histogram of `layout` that holds what `data` encodes.
-
-    Raises: HistogramError: `data` is not such an encoding, or is of another layout.
-    """
-    histogram = Histogram(layout)
-    index, counts = decode_counts(data, layout)
-    histogram.add_counts(index, counts)
-    return histogram
-
-
-def decode_counts(data: bytes, layout: Layout) -> tuple[I64, I64]:
+def decode(data: bytes, layout: Layout = LATENCY) -> tuple[I64, I64]:
     """Return the filled buckets, ascending, and their counts (at least 1), int64 both.
 
     `data` may come from anyone: it is decompressed to at most what `layout` can need.

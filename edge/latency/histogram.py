@@ -121,20 +121,14 @@ class Histogram:
         self._widen(int(held.min()), int(held.max()))
         self.count += held.size
 
-    def add_counts(
-        self, index: I64, counts: I64, min_max_ns: tuple[int, int] | None = None
-    ) -> None:
+    def add_counts(self, index: I64, counts: I64, min_max_ns: tuple[int, int]) -> None:
         """Add `counts` (positive) to the buckets `index` (ascending, no two alike).
 
-        Args: min_max_ns: the smallest and the largest value, where they are known; otherwise
-            those of the buckets, which is all that counts can tell.
+        Args: min_max_ns: the smallest and the largest of the values.
         """
         if not index.size:
             return
         self.counts[index] += counts
-        if min_max_ns is None:
-            low, high = self.layout.bounds(index[[0, -1]])
-            min_max_ns = (int(low[0]), min(int(high[1]), self.layout.highest_ns))
         self._widen(*min_max_ns)
         self.count += int(counts.sum())
 

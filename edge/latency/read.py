@@ -214,7 +214,7 @@ def _read_stage(name: str, data: object) -> _Stage:
         encoded = base64.b64decode(data["histogram"], validate=True)
     except ValueError as cause:
         raise _BadLineError(f"the histogram of stage {name} is not base64") from cause
-    index, counts = hdr.decode_counts(encoded, LATENCY)
+    index, counts = hdr.decode(encoded)
     negative, above = (_integer(data, key, int(counts.sum())) for key in ("negative", "above"))
     min_max_ns = (_integer(data, "min", _MAX_NS), _integer(data, "max", _MAX_NS))
     if index.size:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +32,6 @@ CARD = ModelCard(
 def test_round_trip_as_text_and_as_bytes() -> None:
     assert ModelCard.from_json(CARD.to_json()) == CARD
     assert ModelCard.from_json(CARD.to_json().encode()) == CARD
-
-
-def test_label_of_a_class() -> None:
-    assert CARD.label(1) == "one"
-    assert replace(CARD, labels=()).label(7) == "class 7"
 
 
 @pytest.mark.parametrize(
