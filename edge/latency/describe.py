@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from edge.latency.log import RunHeader
 from edge.latency.summary import Summary
-from edge.page import duration, percent
+from edge.page import duration, milliseconds, percent
 
 STAGE_MEANING = {
     "capture": "sensor to arrival",
@@ -86,6 +86,14 @@ def throttling(summary: Summary) -> str:
 def skipped(summary: Summary) -> str:
     """Return the share of captured frames that nobody looked at, with its unit."""
     return f"{percent(summary.skipped, summary.captured)} %"
+
+
+def rows(summary: Summary) -> tuple[tuple[str, ...], ...]:
+    """Return a row a stage: its name, how many frames, and the FIGURES in ms."""
+    shown = ((stage, summary.stages[stage]) for stage in summary.shown_stages)
+    return tuple(
+        (stage, f"{stats.count:,}", *map(milliseconds, stats.figures_ns)) for stage, stats in shown
+    )
 
 
 def cautions(summary: Summary) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.latency import describe, plots
-from edge.latency.stats import StageStats
+from edge.latency.stats import FIGURES, StageStats
 from edge.latency.summary import Summary
 from edge.page import (
     Facts,
@@ -94,19 +94,7 @@ def _remarks(summary: Summary) -> list[Note]:
 
 
 def _table(summary: Summary) -> Table:
-    rows = []
-    for stage in summary.shown_stages:
-        s = summary.stages[stage]
-        figures = (s.min_ns, s.p50_ns, s.p90_ns, s.p99_ns, s.p999_ns, s.max_ns)
-        rows.append(
-            (
-                stage,
-                f"{s.count:,}",
-                *map(milliseconds, figures),
-            )
-        )
-    head = ("stage", "frames", "min", "p50", "p90", "p99", "p99.9", "max")
-    return Table(head, tuple(rows), minor=frozenset({1, 2, 4}))
+    return Table(("stage", "frames", *FIGURES), describe.rows(summary), minor=frozenset({1, 2, 4}))
 
 
 def _facts(summary: Summary) -> Facts:

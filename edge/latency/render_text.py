@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from edge.latency import describe
 from edge.latency.compare import Comparison
+from edge.latency.stats import FIGURES
 from edge.latency.summary import Summary
 from edge.page import duration, milliseconds
 
@@ -30,7 +31,7 @@ def render_text(summary: Summary) -> str:
         ),
         f"{describe.temperature(summary)} · {describe.throttling(summary)}",
         "",
-        *_align(("ms", "count", "min", "p50", "p90", "p99", "p99.9", "max"), _rows(summary)),
+        *_align(("ms", "count", *FIGURES), describe.rows(summary)),
         "",
         *_wrapped(describe.remarks(summary)),
         *_wrapped(f"note: {text}" for text in describe.cautions(summary)),
@@ -67,22 +68,6 @@ def _side(name: str, summary: Summary) -> str:
 
 def _ratio(ratio: float | None) -> str:
     return "n/a" if ratio is None else f"{ratio:.2f}"
-
-
-def _rows(summary: Summary) -> list[tuple[str, ...]]:
-    rows = []
-    for stage in summary.shown_stages:
-        stats = summary.stages[stage]
-        figures = (
-            stats.min_ns,
-            stats.p50_ns,
-            stats.p90_ns,
-            stats.p99_ns,
-            stats.p999_ns,
-            stats.max_ns,
-        )
-        rows.append((stage, f"{stats.count:,}", *map(milliseconds, figures)))
-    return rows
 
 
 def _wrapped(texts: Iterable[str]) -> list[str]:

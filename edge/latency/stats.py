@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from edge.latency.histogram import I64, Histogram, Layout, ranks
 
 PERCENTS = (50.0, 90.0, 99.0, 99.9)
+# What the log and the reports call the figures of a stage, in their order.
+FIGURES = ("min", "p50", "p90", "p99", "p99.9", "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,11 @@ class StageStats:
         p50, p90, p99, p999 = (min(int(value), max_ns) for value in high)
         return cls(int(counts.sum()), min_ns, p50, p90, p99, p999, max_ns)
 
+    @property
+    def figures_ns(self) -> tuple[int, ...]:
+        """The figures in the order of FIGURES."""
+        return (self.min_ns, self.p50_ns, self.p90_ns, self.p99_ns, self.p999_ns, self.max_ns)
+
     def to_json(self) -> dict[str, int]:
-        """Return the figures under the names that the log uses, in ns."""
-        return {
-            "count": self.count,
-            "min": self.min_ns,
-            "p50": self.p50_ns,
-            "p90": self.p90_ns,
-            "p99": self.p99_ns,
-            "p99.9": self.p999_ns,
-            "max": self.max_ns,
-        }
+        """Return the count and the figures under the names that the log uses, in ns."""
+        return {"count": self.count, **dict(zip(FIGURES, self.figures_ns, strict=True))}
