@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.sources.base import Source, SourceError
+from edge.sources.base import SIZE, Source, SourceError
 
-SIZE = (640, 480)
 KINDS = (
     "auto, picamera2, picamera2:N, v4l2:N, /dev/videoN, digits, a folder of pictures, a picture, "
     "a video file, rtsp://..."

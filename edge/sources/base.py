@@ -10,6 +10,8 @@ from edge.preprocess import Color
 from edge.tensors import U8
 
 Timestamps = Literal["sensor", "driver", "arrival"]
+# Width and height to ask of a camera: every one has it, and few models take more.
+SIZE = (640, 480)
 
 
 class SourceError(EdgeError):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge.preprocess import Color
-from edge.sources.base import Frame, SourceError, Timestamps
+from edge.sources.base import SIZE, Frame, SourceError, Timestamps
 from edge.tensors import U8
 
 # libcamera names formats by the bits of a little-endian word, so that "BGR888" lies in memory as
@@ -45,7 +45,7 @@ class Picamera2Source:
         self,
         number: int = 0,
         *,
-        size: tuple[int, int] = (640, 480),
+        size: tuple[int, int] = SIZE,
         fps: float | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.sources.base import Frame, SourceError, Timestamps
+from edge.sources.base import SIZE, Frame, SourceError, Timestamps
 from edge.sources.opencv import Capture
 
 # A driver's stamp that lies further back than this is on another clock.
@@ -29,7 +29,7 @@ class V4l2Source:
         self,
         device: Path,
         *,
-        size: tuple[int, int] = (640, 480),
+        size: tuple[int, int] = SIZE,
         fps: float | None = None,
         proc: Path = Path("/proc"),
     ) -> None:
