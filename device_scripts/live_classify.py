@@ -163,7 +163,8 @@ def _print_end(result: LiveResult, log: Path | None, *, as_json: bool) -> None:
         return
     print(", ".join(f"{name} {value}" for name, value in facts.items()))
     if log is not None:
-        print(f"log: {printable(str(log))}")
+        failed = f" ({result.log_failures} writes failed)" if result.log_failures else ""
+        print(f"log: {printable(str(log))}{failed}")
 
 
 def _note(text: str) -> None:

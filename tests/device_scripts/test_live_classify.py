@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -19,6 +20,7 @@ import pytest
 
 from device_scripts.live_classify import main
 from edge.card import CARD_KEY, ModelCard
+from edge.latency.log import LogWriter
 from edge.latency.read import read_log
 from edge.preprocess import PRESETS
 from tests.edge.backends.tiny_models import onnx_model, tflite_model
@@ -188,6 +190,27 @@ def test_a_source_that_breaks_ends_the_run_with_its_log(
     message = refusal([*map(str, arguments), "--preprocess", "unit"], capfd)
     assert "none of the 1 pictures can be read" in message
     assert (read_log(log).reason or "").startswith("error: ")
+
+
+def test_a_log_that_could_not_be_written_is_not_offered_as_whole(
+    plain_model: Path,
+    pictures: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = tmp_path / "run.jsonl"
+    arguments = ["--model", plain_model, "--source", pictures, "--preprocess", "unit", "--log", log]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert main([str(argument) for argument in arguments]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == f"log: {log}"
+    monkeypatch.setattr(LogWriter, "_append", full)
+    assert main([str(argument) for argument in arguments]) == 0
+    # The one interval, and the summary.
+    assert capfd.readouterr().out.splitlines()[-1] == f"log: {log} (2 writes failed)"
 
 
 # The script, with a camera of 200 frames a second that never ends.
