@@ -151,7 +151,8 @@ class Histogram:
 
     def recorded(self) -> tuple[I64, I64]:
         """Return the buckets that hold something, ascending, and their counts."""
-        index = np.flatnonzero(self.counts)
+        # NumPy's own indices have 32 bits on 32-bit Arm, and the bounds of a bucket do not fit.
+        index = np.flatnonzero(self.counts).astype(np.int64, copy=False)
         return index, self.counts[index]
 
     def percentile(self, percent: float) -> int:

@@ -114,6 +114,15 @@ def test_the_mean_is_within_the_buckets_width(values: list[int]) -> None:
     assert filled(values).mean() == pytest.approx(np.mean(values), rel=0.5e-3)
 
 
+def test_where_indices_have_32_bits_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    histogram = filled([1_000_000, 3_600 * 10**9])
+    flatnonzero = np.flatnonzero
+    monkeypatch.setattr(np, "flatnonzero", lambda counts: flatnonzero(counts).astype(np.int32))
+    index, _ = histogram.recorded()
+    assert index.dtype == np.int64
+    assert histogram.percentile(100) == 3_600 * 10**9
+
+
 def test_a_copy_does_not_follow() -> None:
     histogram = filled([1_000_000])
     copy = histogram.copy()
