@@ -51,8 +51,9 @@ class LatencyLog:
     """What a log holds.
 
     `histograms` are the sums over `intervals`. `reason` is why the run ended, None where the log
-    has no summary: the run was killed, goes on, or continues in another part. `problems` says, a
-    sentence each, what could not be read.
+    has no summary: the run was killed, goes on, or continues in another part. `lost` is how many
+    intervals before the summary could not be written. `problems` says, a sentence each, what could
+    not be read.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class LatencyLog:
         default_factory=lambda: {stage: Histogram() for stage in STAGES}
     )
     reason: str | None = None
+    lost: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -155,7 +157,8 @@ def _read_line(log: LatencyLog, line: bytes) -> None:
     if kind == "interval":
         _read_interval(log, data)
     elif kind == "summary":
-        log.reason = _text(data.get("reason"))
+        lost = _integer(data, "lost", _MAX_FRAMES)
+        log.reason, log.lost = _text(data.get("reason")), lost
     elif kind == "trace":
         if not isinstance(data.get("rows"), list):
             raise _BadLineError("a trace without rows")

@@ -103,7 +103,7 @@ def summarize(logs: Sequence[LatencyLog]) -> Summary:
         captured=sum(i.captured for i in intervals),
         processed=sum(i.processed for i in intervals),
         skipped=sum(i.skipped for i in intervals),
-        lost_intervals=sum(i.lost for i in intervals),
+        lost_intervals=sum(i.lost for i in intervals) + sum(log.lost for log in logs),
         measured_ns=sum(i.end_ns - i.start_ns for i in intervals),
         temperature_c=(min(warm), max(warm)) if warm else None,
         throttled_intervals=sum(map(bool, flags)) if flags else None,

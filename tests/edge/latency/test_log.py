@@ -159,6 +159,24 @@ def test_a_full_disk_costs_intervals_and_not_the_log(
     assert log.reason == "done"
 
 
+def test_intervals_that_are_lost_at_the_end_are_counted(
+    tmp_path: Path, full_disk: type[FullDisk]
+) -> None:
+    path = tmp_path / "run.jsonl"
+    taken, run = intervals((40, 30, 20))
+    full_disk.room = 10_000
+    with LogWriter(path, HEADER) as writer:
+        writer.interval(taken[0], {})
+        full_disk.room = 0
+        for interval in taken[1:]:
+            with pytest.raises(LogError, match="No space left"):
+                writer.interval(interval, {})
+        full_disk.room = 100_000
+        writer.close(run, "done")
+    summary = summarize([read_log(path)])
+    assert (summary.processed, summary.lost_intervals, summary.runs[0].reason) == (40, 2, "done")
+
+
 def test_a_disk_that_is_full_while_rotating_loses_no_part(
     tmp_path: Path, full_disk: type[FullDisk]
 ) -> None:
