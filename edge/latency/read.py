@@ -85,6 +85,8 @@ def read_log(path: Path) -> LatencyLog:
                     log.problems.append(_problem(number, line, problem))
         if bad > MAX_PROBLEMS:
             log.problems.append(f"{bad - MAX_PROBLEMS} more lines cannot be read")
+        if file.read(1):
+            log.problems.append(f"what follows its first {MAX_LINES + 1:,} lines is not read")
     return log
 
 
@@ -127,7 +129,7 @@ def _begin(path: Path, line: bytes) -> LatencyLog:
             raise _BadLineError(
                 f"its format is {_text(str(data.get('format')))[:40]}, this version reads {FORMAT}"
             )
-        return LatencyLog(path, _header(data), _integer(data, "part", _MAX_FRAMES))
+        return LatencyLog(path, _header(data), _integer(data, "part", _MAX_FRAMES, lowest=1))
     except _BadLineError as cause:
         found = "it is empty" if not line else str(cause)
         raise LogError(
@@ -158,7 +160,7 @@ def _read_line(log: LatencyLog, line: bytes) -> None:
         _read_interval(log, data)
     elif kind == "summary":
         lost = _integer(data, "lost", _MAX_FRAMES)
-        log.reason, log.lost = _text(data.get("reason")), lost
+        log.reason, log.lost = _reason(data.get("reason")), lost
     elif kind == "trace":
         if not isinstance(data.get("rows"), list):
             raise _BadLineError("a trace without rows")
@@ -228,10 +230,10 @@ def _read_stage(name: str, data: object) -> _Stage:
     return _Stage(index, counts, stats, negative, above)
 
 
-def _integer(data: Mapping[str, Any], key: str, highest: int) -> int:
+def _integer(data: Mapping[str, Any], key: str, highest: int, lowest: int = 0) -> int:
     value = data.get(key)
-    if type(value) is not int or not 0 <= value <= highest:
-        raise _BadLineError(f"{key!r} is not a whole number of 0 to {highest}")
+    if type(value) is not int or not lowest <= value <= highest:
+        raise _BadLineError(f"{key!r} is not a whole number of {lowest} to {highest}")
     return value
 
 
@@ -258,6 +260,11 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise _BadLineError(f"a text is missing, or longer than {MAX_TEXT} characters")
     return printable(value)
+
+
+def _reason(value: object) -> str:
+    # An error's whole message; a run that has one has ended, however long it is.
+    return _text(value[:MAX_TEXT] if isinstance(value, str) else value)
 
 
 def _facts(value: object) -> dict[str, str]:

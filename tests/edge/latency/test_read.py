@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge.latency import hdr
 from edge.latency.histogram import Histogram, Layout
 from edge.latency.log import LogError
-from edge.latency.read import MAX_LINE_BYTES, LatencyLog, is_log, read_log
+from edge.latency.read import MAX_LINE_BYTES, MAX_TEXT, LatencyLog, is_log, read_log
 from edge.latency.recorder import STAGES
 from tests.edge.latency.logs import HEADER, intervals, write_log
 
@@ -205,6 +205,7 @@ def test_a_bad_line_is_a_problem_and_the_rest_counts(
         ("board", {"a": 1}),
         ("versions", {str(n): "" for n in range(1000)}),
         ("part", -1),
+        ("part", 0),
     ],
 )
 def test_a_bad_run_line_is_refused(tmp_path: Path, whole: bytes, key: str, value: object) -> None:
@@ -227,6 +228,23 @@ def test_many_bad_lines_do_not_fill_the_report(tmp_path: Path, whole: bytes) -> 
     assert len(log.problems) == 21
     assert log.problems[-1] == "480 more lines cannot be read"
     assert len(log.intervals) == 3
+
+
+@pytest.mark.parametrize(("limit", "problems"), [(5, 1), (6, 0)])
+def test_lines_beyond_the_limit_are_a_problem(
+    limit: int, problems: int, tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert whole.count(b"\n") == 1 + 6
+    monkeypatch.setattr("edge.latency.read.MAX_LINES", limit)
+    log = read_bytes(tmp_path, whole)
+    assert log.problems == ["what follows its first 6 lines is not read"] * problems
+    assert (log.reason is None) == (problems == 1)
+
+
+def test_a_long_reason_is_a_reason(tmp_path: Path, whole: bytes) -> None:
+    log = edited(tmp_path, whole, _set(-1, "reason", value="error: " + "x" * 5000))
+    assert log.problems == []
+    assert log.reason == "error: " + "x" * (MAX_TEXT - 7)
 
 
 def test_an_overlong_line_is_one_problem(tmp_path: Path, whole: bytes) -> None:
