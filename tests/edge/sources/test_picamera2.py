@@ -12,6 +12,7 @@ What the hardware does is not tested here.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import types
 from concurrent.futures import CancelledError
@@ -66,6 +67,7 @@ class FakeCamera:
     cameras: list[dict[str, Any]]
     open_error: Exception | None = None
     stalls = False
+    waits = False
     format_given: str | None = None
 
     def __init__(self, number: int) -> None:
@@ -78,7 +80,7 @@ class FakeCamera:
         self.held = 0
         self.started = False
         self.closes = 0
-        self.cancelled = False
+        self.waiting, self.flushed = threading.Event(), threading.Event()
         type(self).last = self
 
     last: FakeCamera
@@ -117,7 +119,10 @@ class FakeCamera:
 
     def wait(self, _job: object, timeout: float) -> FakeRequest:
         assert timeout > 0
-        if self.cancelled:
+        self.waiting.set()
+        if self.waits:
+            assert self.flushed.wait(timeout)
+        if self.flushed.is_set():
             raise CancelledError
         if self.stalls:
             raise TimeoutError
@@ -125,7 +130,7 @@ class FakeCamera:
         return FakeRequest(self)
 
     def cancel_all_and_flush(self) -> None:
-        self.cancelled = True
+        self.flushed.set()
 
     def close(self) -> None:
         self.closes += 1
@@ -183,15 +188,22 @@ def test_a_stalled_camera_is_an_error_and_close_cancels(fake: type[FakeCamera]) 
         source.read()
     source.close()
     source.close()
-    assert fake.last.cancelled
+    assert fake.last.flushed.is_set()
     assert fake.last.closes == 1
     assert source.read() is None
 
 
 def test_a_read_that_close_interrupts_ends(fake: type[FakeCamera]) -> None:
-    source = Picamera2Source()
-    fake.last.cancel_all_and_flush()
-    assert source.read() is None
+    fake.waits = True
+    source = Picamera2Source(timeout_s=10)
+    seen: list[object] = []
+    reader = threading.Thread(target=lambda: seen.append(source.read()))
+    reader.start()
+    assert fake.last.waiting.wait(timeout=10)
+    source.close()
+    reader.join(timeout=10)
+    assert seen == [None]
+    assert fake.last.closes == 1
 
 
 @pytest.mark.parametrize("error", [RuntimeError("lost"), OSError(19, "No such device")])
