@@ -72,11 +72,12 @@ def temperature(summary: Summary) -> str:
 
 
 def throttling(summary: Summary) -> str:
-    """Return in how many intervals the board slowed itself, or that it is not known."""
+    """Return in how many intervals the board slowed itself, as far as is known."""
     if summary.throttled_intervals is None:
         return "throttling not known"
     if not summary.throttled_intervals:
-        return "never throttled"
+        # Not "never": between two checks a flag that was on before comes and goes unseen.
+        return f"not throttled at any of {summary.throttle_checks:,} checks"
     flags = f" ({', '.join(summary.throttle_flags)})" if summary.throttle_flags else ""
     return (
         f"throttled in {summary.throttled_intervals} of {len(summary.intervals)} intervals{flags}"

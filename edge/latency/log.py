@@ -103,9 +103,9 @@ class LogWriter:
     def interval(self, interval: Interval, health: Mapping[str, object]) -> None:
         """Append one interval, and its trace where it has one.
 
-        Args: health: what the board says of itself: `temperature_c` (number) and `throttled` (a
-            list of the names of the flags that are on, empty when none is) where they are known,
-            and whatever else is worth keeping, as JSON values.
+        Args: health: what the board says of itself: `temperature_c` (number), `throttled` and
+            `throttled_since_boot` (lists of the names of the flags that are, and that have been,
+            on) where they are known, and whatever else is worth keeping, as JSON values.
         Raises: LogError: the disk is full or gone; the interval is lost and counted.
         """
         body = {"kind": "interval", "lost": self._lost, "health": dict(health)}

@@ -30,9 +30,10 @@ _MAX_FRAMES = 1 << 40
 class LoggedInterval:
     """One interval of a log; the fields are those of `recorder.Interval`.
 
-    `lost` is how many intervals before it could not be written. `temperature_c` and `throttled`
-    (the flags that were on) are None where the log does not know them. The figures of `stages`
-    are computed from the logged histograms, not taken from beside them.
+    `lost` is how many intervals before it could not be written. `temperature_c`, `throttled` (the
+    flags that were on at the interval's end) and `throttled_since_boot` (those that had been on by
+    then) are None where the log does not know them. The figures of `stages` are computed from the
+    logged histograms, not taken from beside them.
     """
 
     start_ns: int
@@ -43,6 +44,7 @@ class LoggedInterval:
     lost: int
     temperature_c: float | None
     throttled: tuple[str, ...] | None
+    throttled_since_boot: tuple[str, ...] | None
     stages: Mapping[str, StageStats]
 
 
@@ -191,7 +193,8 @@ def _read_interval(log: LatencyLog, data: dict[str, Any]) -> None:
         skipped=_integer(data, "skipped", _MAX_FRAMES),
         lost=_integer(data, "lost", _MAX_FRAMES),
         temperature_c=_temperature(health.get("temperature_c")),
-        throttled=_throttled(health.get("throttled")),
+        throttled=_flags(health, "throttled"),
+        throttled_since_boot=_flags(health, "throttled_since_boot"),
         stages={name: stage.stats for name, stage in read.items()},
     )
     # Nothing above has touched the log: a line counts wholly or not at all.
@@ -247,11 +250,12 @@ def _temperature(value: object) -> float | None:
     return None if value is None else _number(value, "temperature_c")
 
 
-def _throttled(value: object) -> tuple[str, ...] | None:
+def _flags(health: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    value = health.get(key)
     if value is None:
         return None
     if not isinstance(value, list) or len(value) > MAX_FACTS:
-        raise _BadLineError("'throttled' is not a list of flags")
+        raise _BadLineError(f"{key!r} is not a list of flags")
     return tuple(_text(flag) for flag in value)
 
 

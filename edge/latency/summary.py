@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.latency.histogram import Histogram
 from edge.latency.log import LogError, RunHeader
@@ -17,8 +17,10 @@ from edge.text import printable
 class Run:
     """One run, put together from its parts (the rotated files of one log), in order of time.
 
-    `reason` is why it ended, None where no summary was found. `missing_parts` counts the parts
-    before the last given one that were not given.
+    The `throttled` of its intervals is all that is known of each: the flags that were on at its
+    end, and those that came and went since the end of the one before. `reason` is why the run
+    ended, None where no summary was found. `missing_parts` counts the parts before the last given
+    one that were not given.
     """
 
     header: RunHeader
@@ -37,9 +39,10 @@ class Summary:
     """The figures of one or several runs.
 
     Counts are of frames, as in `recorder.Interval`; `measured_ns` is the time that the intervals
-    cover. `temperature_c` is (lowest, highest) and `throttled_intervals` counts the intervals with
-    a flag on; both are None where no interval knows. `capture` and `age` count only the runs whose
-    source knows when a frame was exposed; the others would mix in zeros.
+    cover. `temperature_c` is (lowest, highest), `throttled_intervals` counts the intervals in which
+    a flag was on; both are None where no interval knows, and `throttle_checks` counts those that
+    do. `capture` and `age` count only the runs whose source knows when a frame was exposed; the
+    others would mix in zeros.
     """
 
     runs: tuple[Run, ...]
@@ -51,6 +54,7 @@ class Summary:
     lost_intervals: int
     measured_ns: int
     temperature_c: tuple[float, float] | None
+    throttle_checks: int
     throttled_intervals: int | None
     throttle_flags: tuple[str, ...]
     problems: tuple[str, ...]
@@ -106,6 +110,7 @@ def summarize(logs: Sequence[LatencyLog]) -> Summary:
         lost_intervals=sum(i.lost for i in intervals) + sum(log.lost for log in logs),
         measured_ns=sum(i.end_ns - i.start_ns for i in intervals),
         temperature_c=(min(warm), max(warm)) if warm else None,
+        throttle_checks=len(flags),
         throttled_intervals=sum(map(bool, flags)) if flags else None,
         throttle_flags=tuple(sorted({flag for on in flags for flag in on})),
         problems=tuple(
@@ -135,6 +140,24 @@ def _by_run(logs: Sequence[LatencyLog]) -> list[list[LatencyLog]]:
 
 
 def _join(parts: Sequence[LatencyLog]) -> Run:
-    intervals = tuple(interval for log in parts for interval in log.intervals)
+    intervals = _with_flags_between([i for log in parts for i in log.intervals])
     reason = next((log.reason for log in parts if log.reason is not None), None)
     return Run(parts[0].run, intervals, reason, missing_parts=parts[-1].part - len(parts))
+
+
+def _with_flags_between(intervals: Sequence[LoggedInterval]) -> tuple[LoggedInterval, ...]:
+    """Return the intervals, each with the flags that came and went since the end of the one before.
+
+    What was on before the first end may be of another run.
+    """
+    known: tuple[str, ...] | None = None
+    whole = []
+    for interval in intervals:
+        since_boot, now = interval.throttled_since_boot, interval.throttled or ()
+        new: tuple[str, ...] = ()
+        if since_boot is not None:
+            if known is not None:
+                new = tuple(flag for flag in since_boot if flag not in (*known, *now))
+            known = since_boot
+        whole.append(replace(interval, throttled=now + new) if new else interval)
+    return tuple(whole)

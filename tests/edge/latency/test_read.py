@@ -177,6 +177,7 @@ INTERVAL, TRACE = 1, 2
         (_set(INTERVAL, "health", "temperature_c", value=10**400), "'temperature_c' is not"),
         (_set(INTERVAL, "health", "throttled", value=1), "'throttled' is not a list"),
         (_set(INTERVAL, "health", "throttled", value=[1]), "a text is missing"),
+        (_set(INTERVAL, "health", "throttled_since_boot", value=1), "since_boot' is not a list"),
         (_set(INTERVAL, "kind", value="\x1b[2J"), "kind '\ufffd.2J' is unknown"),
         (_set(INTERVAL, value=[]), "not a JSON object"),
         (_set(TRACE, "rows", value=3), "a trace without rows"),

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.latency import describe
 from edge.latency.compare import compare
-from edge.latency.log import LogError
+from edge.latency.log import LogError, LogWriter
 from edge.latency.read import read_log
 from edge.latency.recorder import STAGES
 from edge.latency.summary import Summary, summarize
@@ -74,6 +75,38 @@ def test_throttled_intervals_are_counted_and_named(tmp_path: Path) -> None:
     assert summary.temperature_c == (40.0, 80.0)
     unknown = of(b)
     assert unknown.throttled_intervals is None
+
+
+def flags_of(path: Path, healths: list[dict[str, list[str]]]) -> list[tuple[str, ...] | None]:
+    """Return the flags of each interval of a run whose board said this at their ends."""
+    taken, run = intervals((1,) * len(healths))
+    # A part each, as flags are on over a rotation too.
+    with LogWriter(path, HEADER, max_bytes=10, keep=10) as writer:
+        for interval, health in zip(taken, healths, strict=True):
+            writer.interval(interval, health)
+        writer.close(run, "done")
+    return [i.throttled for i in of(*path.parent.glob(f"{path.name}*")).intervals]
+
+
+def test_a_flag_that_came_and_went_between_two_checks_counts(tmp_path: Path) -> None:
+    def said(now: str, since_boot: str) -> dict[str, list[str]]:
+        return {"throttled": now.split(), "throttled_since_boot": since_boot.split()}
+
+    # What was on before the first check is not this run's; a new one counts once.
+    healths = [said("", "a"), said("", "a"), said("", "a b"), said("", "a b"), said("a", "a b")]
+    assert flags_of(tmp_path / "a", healths) == [(), (), ("b",), (), ("a",)]
+    # What is on now is there since boot as well; a check without an answer loses nothing.
+    healths = [said("", ""), said("b", "b"), {}, said("c", "a b c")]
+    assert flags_of(tmp_path / "b", healths) == [(), ("b",), None, ("c", "a")]
+    assert flags_of(tmp_path / "c", [said("", "a"), {}]) == [(), None]
+
+
+def test_what_was_not_seen_is_not_called_never(tmp_path: Path) -> None:
+    health = {"throttled": [], "throttled_since_boot": ["throttled"]}
+    summary = of(write_log(tmp_path / "a", (4, 5), health=health))
+    assert (summary.throttled_intervals, summary.throttle_checks) == (0, 2)
+    assert describe.throttling(summary) == "not throttled at any of 2 checks"
+    assert describe.throttling(of(write_log(tmp_path / "b", health={}))) == "throttling not known"
 
 
 def test_one_log_given_twice_is_refused(tmp_path: Path) -> None:
