@@ -69,13 +69,14 @@ class _Model:
     def scores(self, image: Picture | F32) -> F32:
         """Return the model's scores as real values, float32 [1, classes].
 
-        `image`: a picture, or the float32 tensor [1, C, H, W] that it was made into already.
+        `image`: a picture, or the float32 tensor that it was made into already, in the layout
+        of this model or [1, C, H, W].
         """
         spec = self.backend.spec
         if isinstance(image, Picture):
             self._preprocessor.run(image.pixels, image.color, self.backend.input_view())
         else:
-            turned = image if self._preprocessor.layout == "NCHW" else image.transpose(0, 2, 3, 1)
+            turned = image if image.shape == spec.input.shape else image.transpose(0, 2, 3, 1)
             self.backend.input_view()[...] = spec.input.quantize(turned)
         scores = spec.output.dequantize(self.backend.run())[None].copy()
         self.images += 1
@@ -123,9 +124,9 @@ def evaluate(
 
     Args: backends: opened models by name, which stay open (int8 ONNX on x86 is only what a board
         computes if opened with exact kernels); images: with or without classes, or preprocessed
-        tensors float32 [1, C, H, W]; preprocess: what all of them expect; reference: which one
-        is the float model, compared with itself too; watch: passes the images through and may
-        show how far they are.
+        tensors, float32, in the reference's layout; preprocess: what all of them expect;
+        reference: which one is the float model, compared with itself too; watch: passes the
+        images through and may show how far they are.
     Raises: EvaluationError: the classes differ in number, or a score is not finite; DatasetError:
         not one picture can be read.
     """

@@ -24,10 +24,16 @@ from edge.errors import EdgeError, MissingExtraError
 from edge.preprocess import COLORS, PRESETS
 
 NAME = "edge-convert"
+KINDS = {
+    "int8": "quantize to int8, as ONNX and as TFLite (the default)",
+    "float32": "write TFLite that is not quantized",
+    "float16": "the same with its weights as float16: half the size",
+}
 OBSERVERS = ("mse", "minmax", "percentile")
 EXAMPLES = """\
   edge-convert --int8 model.onnx
   edge-convert --int8 model.onnx --calibration photos/ --labels labels.txt --preprocess imagenet
+  edge-convert --float16 model.onnx
   edge-convert --int8 model.onnx --calibration photos/ --evaluate labelled/ --max-drop 0.5 -o out/
 """
 
@@ -36,14 +42,18 @@ def parser() -> argparse.ArgumentParser:
     p = new_parser(
         NAME,
         "Convert a float32 ONNX image classifier to int8 ONNX and int8 TFLite, with one "
-        "calibration, and show how close both are to it.",
+        "calibration, and show how close both are to it; or to TFLite in float32 or float16.",
         EXAMPLES,
     )
     p.add_argument("model", type=Path, help="float32 ONNX file, opset 11 or newer")
-    p.add_argument("--int8", action="store_true", help="quantize to int8 (the only kind so far)")
+    kinds = p.add_mutually_exclusive_group()
+    for kind, words in KINDS.items():
+        kinds.add_argument(
+            f"--{kind}", dest="kind", action="store_const", const=kind, default="int8", help=words
+        )
     p.add_argument("-o", "--out", type=Path, metavar="DIR", help="default: beside the model")
     p.add_argument(
-        "--formats", type=_formats, default=FORMATS, metavar="LIST", help="default: onnx,tflite"
+        "--formats", type=_formats, metavar="LIST", help="of int8 (default: onnx,tflite)"
     )
     p.add_argument(
         "--target",
@@ -56,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         choices=tuple(IOS),
         default="int8",
         help="what the artifacts take and give: integers (the default; what they mean is in the "
-        "file), or float32 as the source model does",
+        "file), uint8, or float32 as the source model does",
     )
     p.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
     p.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -138,15 +148,18 @@ def request_of(args: argparse.Namespace) -> Request:
         raise UsageError(f"--max-drop {args.max_drop}; allowed: percentage points from 0")
     if args.samples < 1:
         raise UsageError(f"--samples {args.samples}; at least 1 is needed")
+    if args.kind != "int8" and args.formats not in (None, ("tflite",)):
+        raise UsageError(f"--{args.kind} writes TFLite alone; the float ONNX file is the model")
     return Request(
         model=args.model,
+        kind=args.kind,
         out=args.out or args.model.parent,
         calibration=args.calibration,
         samples=args.samples,
         observer=args.observer,
         evaluate=args.evaluate,
         max_drop=args.max_drop,
-        formats=args.formats,
+        formats=args.formats or (FORMATS if args.kind == "int8" else ("tflite",)),
         target=args.target,
         io=IOS[args.io],
         labels=args.labels,

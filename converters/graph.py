@@ -30,13 +30,26 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A classifier with one float32 input of batch 1 and one or more float32 outputs."""
+    """float32 values in, by name with their shapes in order, and float32 values out."""
 
     name: str
-    input: str
-    input_shape: Shape
+    inputs: Mapping[str, Shape]
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
+
+    @property
+    def input(self) -> str:
+        """The name of the one input, which a classifier has. Raises: GraphError: there are more."""
+        if len(self.inputs) != 1:
+            raise GraphError(
+                f"{self.name} has {len(self.inputs)} inputs ({', '.join(self.inputs)})"
+            )
+        return next(iter(self.inputs))
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of the one input. Raises: GraphError: there are more."""
+        return self.inputs[self.input]
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
@@ -44,7 +57,7 @@ class Graph:
 
         Raises: GraphError: a node contradicts its inputs, or uses a value that nothing makes.
         """
-        shapes: dict[str, Shape] = {self.input: self.input_shape}
+        shapes = dict(self.inputs)
         for node in self.nodes:
             try:
                 inputs = [shapes[name] for name in node.inputs]
@@ -60,7 +73,7 @@ class Graph:
 
     @cached_property
     def producers(self) -> Mapping[str, Node]:
-        """The node that makes each value (the graph's input has none)."""
+        """The node that makes each value (the graph's inputs have none)."""
         return {node.output: node for node in self.nodes}
 
     @cached_property

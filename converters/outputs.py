@@ -12,7 +12,7 @@ from typing import Any
 
 from converters.numbers import decibels, percent, size
 from converters.pipeline import Conversion
-from converters.report import TITLES, render
+from converters.report import called, how_calibrated, render
 from converters.verify import FLOAT, Verification
 from edge.files import replacing
 
@@ -36,7 +36,7 @@ def save(conversion: Conversion) -> tuple[Path, ...]:
 
 def to_json(conversion: Conversion) -> dict[str, Any]:
     """Return the card and the figures; numbers that are not finite become null."""
-    verification = conversion.verification
+    verification, calibrated = conversion.verification, conversion.calibrated
     return {
         "card": json.loads(conversion.card.to_json()),
         "files": [
@@ -45,8 +45,8 @@ def to_json(conversion: Conversion) -> dict[str, Any]:
         "notes": list(conversion.source.notes),
         "passes": [asdict(report) for report in conversion.source.passes],
         "inventories": {kind: asdict(held) for kind, held in conversion.inventories.items()},
-        "ranges": conversion.calibrated.ranges.to_json(),
-        "skipped_images": list(conversion.calibrated.broken),
+        "ranges": calibrated and calibrated.ranges.to_json(),
+        "skipped_images": list(calibrated.broken) if calibrated else [],
         "verification": finite(
             {
                 "pictures": verification.pictures,
@@ -73,22 +73,21 @@ def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
     """Return the summary for a terminal."""
     verification = conversion.verification
     rows: list[tuple[str, ...]] = [("", "top-1", "agrees", "SQNR", "size", "ms")]
-    rows += [(TITLES[kind], *cells(verification, kind)) for kind in verification.scores]
+    rows += [(called(conversion, kind), *cells(verification, kind)) for kind in verification.scores]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         row[0].ljust(widths[0])
         + "".join(f"  {c.rjust(w)}" for c, w in zip(row[1:], widths[1:], strict=True))
         for row in rows
     ]
-    ranges = conversion.calibrated.ranges
-    kind = "synthetic images" if ranges.synthetic else "images"
+    calibrated = conversion.calibrated
     name = conversion.source.card.name
-    head = [f"{name}: calibrated on {ranges.samples} {kind}, compared on {verification.pictures}"]
-    if ranges.synthetic:
+    head = [f"{name}: {how_calibrated(conversion)}compared on {verification.pictures}"]
+    if calibrated is not None and calibrated.ranges.synthetic:
         head.append("no pictures were given: --calibration DIR with your camera's is better")
         if conversion.request.evaluate is None:
             head.append("(synthetic ones belong to no class, so agreement on them says little)")
-    skipped = len(conversion.calibrated.broken) + verification.scores[FLOAT].broken
+    skipped = len(calibrated.broken if calibrated else ()) + verification.scores[FLOAT].broken
     if skipped:
         head.append(f"{skipped} broken images were passed over")
     return "\n".join([*head, "", *lines, "", *(f"wrote {path}" for path in paths)])

@@ -5,10 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
-import edge
 from calibration.dataset import open_images, tensors
 from calibration.images import ImageSet, Tensors, held_apart
 from calibration.labelled import LabelledSet, open_labelled
@@ -16,48 +14,26 @@ from calibration.observers import RangeTable
 from calibration.progress import Progress
 from calibration.synthetic import dead_leaves
 from converters.calibrate import calibrate
-from converters.confirm import confirm
-from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.inventory import Inventory, inventory
-from converters.onnx_import.importer import import_onnx
-from converters.onnx_import.load import card_of, load
 from converters.onnx_qdq.writer import write_float, write_qdq
-from converters.passes import PassReport, run_passes
 from converters.quantize.assign import assign
 from converters.quantize.params import QuantParams, from_range, from_table
 from converters.quantize.quantized import QuantizedGraph
-from converters.request import DEFAULT_PRESET, TARGETS, PreprocessFlags, Request
+from converters.request import TARGETS, Request
+from converters.source import Source, classes_of, read_source
 from converters.tflite import writer as tflite
 from converters.verify import FLOAT, Verification, verify
-from edge.card import MAX_LABEL_CHARS, ModelCard, check_label_count, read_labels
+from edge.card import ModelCard
 from edge.errors import GateError
 from edge.files import write_bytes
-from edge.preprocess import PRESETS, PreprocessSpec, lookup_table
-from edge.tensors import TensorSpec
+from edge.preprocess import lookup_table
 
 VERIFY_IMAGES = 64
 SYNTHETIC_IMAGES = 64
 SYNTHETIC_SEED = 0
 # Synthetic pictures to verify on are others than those to calibrate on.
 SYNTHETIC_VERIFY_SEED = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The float model, read and simplified. `notes` are for the user to know."""
-
-    graph: Graph
-    card: ModelCard
-    onnx_file: Path
-    batch: int  # that the file demands; the artifacts take 1
-    passes: tuple[PassReport, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def input_spec(self) -> TensorSpec:
-        """The float32 input in ONNX's layout."""
-        return TensorSpec(self.graph.input, self.graph.input_shape, "float32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +60,8 @@ class Conversion:
 
     request: Request
     source: Source
-    calibrated: Calibrated
-    quantized: QuantizedGraph
+    calibrated: Calibrated | None  # None where nothing was quantized
+    quantized: QuantizedGraph | None
     card: ModelCard
     artifacts: Mapping[str, bytes]  # by format
     inventories: Mapping[str, Inventory]  # by format
@@ -100,8 +76,9 @@ class Conversion:
             drop = self.verification.drop_pp(kind)
             if drop is not None and drop > limit:
                 raise GateError(
-                    f"{self.request.model}: the int8 {kind} file is {drop:.2f} points of top-1 "
-                    f"below float on {self.verification.pictures}; --max-drop allows {limit:g}. "
+                    f"{self.request.model}: the {self.request.kind} {kind} file is {drop:.2f} "
+                    f"points of top-1 below float on {self.verification.pictures}; "
+                    f"--max-drop allows {limit:g}. "
                     "Nothing was written; calibrate on more, or more fitting, pictures"
                 )
 
@@ -110,87 +87,27 @@ def convert(request: Request, progress: Progress) -> Conversion:
     """Run every stage. Raises: EdgeError: what cannot be read, converted or verified."""
     source = read_source(request)
     pictures = choose_pictures(request, source)
-    calibrated = measure(request, source, pictures, progress)
-    quantized = assign(source.graph, calibrated.input_params, calibrated.ranges)
+    calibrated, quantized = None, None
+    if request.kind == "int8":
+        calibrated = measure(request, source, pictures, progress)
+        quantized = assign(source.graph, calibrated.input_params, calibrated.ranges)
     card = final_card(source, calibrated, request)
-    artifacts = write_artifacts(request, quantized, card)
+    artifacts = write_artifacts(request, quantized or source.graph, card)
     with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder:
         models = {
             FLOAT: _reference(source, Path(folder)),
-            **_place_files(Path(folder), artifacts),
+            **_place_files(Path(folder), artifacts, request.kind),
         }
         verification = verify(
-            card, models, quantized, pictures.verification, pictures.words, progress
+            card,
+            models,
+            quantized or source.graph,
+            pictures.verification,
+            pictures.words,
+            progress,
         )
     held = {kind: inventory(kind, data) for kind, data in artifacts.items()}
     return Conversion(request, source, calibrated, quantized, card, artifacts, held, verification)
-
-
-def read_source(request: Request) -> Source:
-    """Read the model, simplify it, and see that both formats can hold it."""
-    model, digest = load(request.model)
-    graph, passes = run_passes(import_onnx(model, str(request.model)))
-    if "tflite" in request.formats:
-        tflite.check(graph)
-    notes = []
-    card = card_of(model)
-    preprocess = request.picture.apply(card.preprocess if card else _default_preprocess(graph))
-    if card is None and request.picture == PreprocessFlags():
-        notes.append(
-            f"{request.model.name} says nothing about its preprocessing: --preprocess "
-            f"{DEFAULT_PRESET} is assumed; give the one that it was trained with"
-        )
-    classes = classes_of(graph, str(request.model))
-    labels = card.labels if card else ()
-    if request.labels is not None:
-        labels = read_labels(request.labels, classes)
-    check_label_count(labels, classes, f"the card of {request.model}")
-    name = card.name if card else _printable(request.name)
-    card = ModelCard(name, preprocess, labels, {}, digest, writer_versions())
-    _check_channels(graph, preprocess)
-    batch = confirm(graph, request.model)
-    return Source(graph, card, request.model, batch, passes, tuple(notes))
-
-
-def classes_of(graph: Graph, where: str) -> int:
-    """Return how many classes there are. Raises: ConvertError: no single vector of them."""
-    if len(graph.outputs) != 1:
-        raise ConvertError(
-            f"{where}: has {len(graph.outputs)} outputs ({', '.join(graph.outputs)}); a classifier "
-            "has one: export it without the others"
-        )
-    shape = graph.shapes[graph.outputs[0]]
-    if len(shape) != 2 and shape[2:] != (1, 1):
-        raise ConvertError(
-            f"{where}: output {graph.outputs[0]!r} has shape {list(shape)}; a classifier's is "
-            "[batch, classes]"
-        )
-    return shape[1]
-
-
-def writer_versions() -> dict[str, str]:
-    """Return the versions of what takes part in writing an artifact."""
-    return {"edge-deploy": edge.__version__} | {
-        name: version(name) for name in ("numpy", "onnx", "onnxruntime", "ai-edge-litert")
-    }
-
-
-def _printable(name: str) -> str:
-    """Return the name of a file, which may hold anything, as a card may hold it."""
-    return "".join(c if c.isprintable() else "_" for c in name)[:MAX_LABEL_CHARS]
-
-
-def _default_preprocess(graph: Graph) -> PreprocessSpec:
-    spec = PRESETS[DEFAULT_PRESET]
-    return spec.with_color("gray") if graph.input_shape[1] == 1 else spec
-
-
-def _check_channels(graph: Graph, spec: PreprocessSpec) -> None:
-    if graph.input_shape[1] != spec.channels:
-        raise ConvertError(
-            f"the model's input has {graph.input_shape[1]} channel(s), --color {spec.color} has "
-            f"{spec.channels}; choose another --color"
-        )
 
 
 def choose_pictures(request: Request, source: Source) -> Pictures:
@@ -198,7 +115,7 @@ def choose_pictures(request: Request, source: Source) -> Pictures:
     calibration: ImageSet | Tensors
     verification: ImageSet | LabelledSet | Tensors
     if request.calibration is None:
-        _, _, height, width = source.graph.input_shape
+        _, height, width, _ = source.input_spec.image_geometry()
         # Square, and no smaller than what the preprocessing cuts out of a photograph.
         side = max(height, width, source.card.preprocess.resize or 0)
         count = min(request.samples, SYNTHETIC_IMAGES)
@@ -237,8 +154,11 @@ def input_params(source: Source, images: ImageSet | Tensors) -> QuantParams:
     return from_table(lookup_table(source.card.preprocess, source.input_spec).astype(float))
 
 
-def final_card(source: Source, calibrated: Calibrated, request: Request) -> ModelCard:
+def final_card(source: Source, calibrated: Calibrated | None, request: Request) -> ModelCard:
     """Return the card that goes into the artifacts."""
+    if calibrated is None:
+        scheme = {"scheme": "float16 weights"} if request.kind == "float16" else {}
+        return replace(source.card, quantization=scheme)
     ranges = calibrated.ranges
     return replace(
         source.card,
@@ -254,10 +174,13 @@ def final_card(source: Source, calibrated: Calibrated, request: Request) -> Mode
 
 
 def write_artifacts(
-    request: Request, quantized: QuantizedGraph, card: ModelCard
+    request: Request, subject: QuantizedGraph | Graph, card: ModelCard
 ) -> dict[str, bytes]:
-    """Return the files' contents by format."""
-    artifacts: dict[str, bytes] = {}
+    """Return the files' contents by format; of a float Graph only TFLite."""
+    if isinstance(subject, Graph):
+        half = request.kind == "float16"
+        return {"tflite": tflite.write_float_tflite(subject, card, half=half)}
+    quantized, artifacts = subject, dict[str, bytes]()
     if "onnx" in request.formats:
         model = write_qdq(quantized, card, activation=TARGETS[request.target], io=request.io)
         artifacts["onnx"] = model.SerializeToString(deterministic=True)
@@ -275,9 +198,9 @@ def _reference(source: Source, folder: Path) -> Path:
     return path
 
 
-def _place_files(folder: Path, artifacts: Mapping[str, bytes]) -> dict[str, Path]:
+def _place_files(folder: Path, artifacts: Mapping[str, bytes], kind: str) -> dict[str, Path]:
     paths = {}
-    for kind, data in artifacts.items():
-        paths[kind] = folder / f"model.int8.{kind}"
-        write_bytes(paths[kind], data)
+    for output, data in artifacts.items():
+        paths[output] = folder / f"model.{kind}.{output}"
+        write_bytes(paths[output], data)
     return paths

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from converters.graph import Node
 from converters.numbers import decibels, percent, size
-from converters.operators import Conv, Gemm, multiply_adds
+from converters.operators import Weighted, multiply_adds
 from converters.pipeline import Conversion
 from converters.sqnr_plot import sqnr_plot
 from converters.tensor_check import TensorCheck
@@ -23,28 +24,40 @@ from edge.page import (
     render_page,
 )
 
-TITLES = {FLOAT: "float32", "onnx": "int8 ONNX", "tflite": "int8 TFLite"}
+FORMATS = {"onnx": "ONNX", "tflite": "TFLite"}
 WORST = 10
 HEAVIEST = 10
 
 
 def render(conversion: Conversion) -> str:
     """Return the report as a self-contained document."""
-    ranges = conversion.calibrated.ranges
-    kind = "synthetic images" if ranges.synthetic else "images"
     sections = [
         Section("", [_headline(conversion), *_cautions(conversion)]),
         Section("Against the float model", [_scores(conversion)]),
-        Section("Where the error comes from", _tensors(conversion)),
+    ]
+    if conversion.verification.tensors:
+        sections.append(Section("Where the error comes from", _tensors(conversion)))
+    sections += [
         Section("What was written", [_structure(conversion), *_layers(conversion)]),
         Section("The card", [_card(conversion)]),
     ]
-    return render_page(
-        f"{conversion.source.card.name} in int8",
-        sections,
-        subtitle=f"Calibrated on {ranges.samples} {kind}, compared on "
-        f"{conversion.verification.pictures}",
-    )
+    said = f"{how_calibrated(conversion)}compared on {conversion.verification.pictures}"
+    name = f"{conversion.source.card.name} in {conversion.request.kind}"
+    return render_page(name, sections, subtitle=f"{said[0].upper()}{said[1:]}")
+
+
+def called(conversion: Conversion, kind: str) -> str:
+    """Return what a model of the verification is called: "float32", "int8 ONNX"."""
+    return "float32" if kind == FLOAT else f"{conversion.request.kind} {FORMATS[kind]}"
+
+
+def how_calibrated(conversion: Conversion) -> str:
+    """Return the beginning of a sentence that says on what ranges were measured, if any were."""
+    if conversion.calibrated is None:
+        return ""
+    ranges = conversion.calibrated.ranges
+    kind = "synthetic images" if ranges.synthetic else "images"
+    return f"calibrated on {ranges.samples} {kind}, "
 
 
 def _headline(conversion: Conversion) -> Tiles:
@@ -55,28 +68,35 @@ def _headline(conversion: Conversion) -> Tiles:
         drop = verification.drop_pp(kind)
         if score.top1 is not None and drop is not None:
             note = f"{-drop:+.2f} points against float" if drop else "as float"
-            tiles.append(Tile(f"top-1, {TITLES[kind]}", percent(score.top1), note=note))
+            tiles.append(Tile(f"top-1, {called(conversion, kind)}", percent(score.top1), note=note))
         else:
             note = "same first class as float"
-            tiles.append(Tile(f"agrees, {TITLES[kind]}", percent(score.agreement), note=note))
-        tiles.append(Tile(f"SQNR, {TITLES[kind]}", decibels(score.sqnr_db), note="of the outputs"))
-    output = verification.tensors[-1]
-    if output.steps is not None:
-        note = f"largest difference {output.steps} steps"
-        tiles.append(Tile("ONNX and TFLite equal", percent(output.equal), note=note))
+            tiles.append(
+                Tile(f"agrees, {called(conversion, kind)}", percent(score.agreement), note=note)
+            )
+        tiles.append(
+            Tile(
+                f"SQNR, {called(conversion, kind)}", decibels(score.sqnr_db), note="of the outputs"
+            )
+        )
+    for output in verification.tensors[-1:]:
+        if output.steps is not None:
+            note = f"largest difference {output.steps} steps"
+            tiles.append(Tile("ONNX and TFLite equal", percent(output.equal), note=note))
     return Tiles(tuple(tiles))
 
 
 def _cautions(conversion: Conversion) -> list[Block]:
     notes = list(conversion.source.notes)
-    if conversion.calibrated.ranges.synthetic:
+    calibrated = conversion.calibrated
+    if calibrated is not None and calibrated.ranges.synthetic:
         notes.append(
             "No pictures were given, so ranges come from synthetic ones. Pictures of your own "
             "camera (--calibration) are better."
         )
-    if conversion.calibrated.broken:
-        names = ", ".join(conversion.calibrated.broken[:5])
-        notes.append(f"{len(conversion.calibrated.broken)} broken images passed over: {names}")
+    if calibrated is not None and calibrated.broken:
+        names = ", ".join(calibrated.broken[:5])
+        notes.append(f"{len(calibrated.broken)} broken images passed over: {names}")
     default = conversion.verification.default_kernels
     exact = conversion.verification.scores.get("onnx")
     if default is not None and exact is not None and default.sqnr_db is not None:
@@ -92,7 +112,9 @@ def _cautions(conversion: Conversion) -> list[Block]:
 
 def _scores(conversion: Conversion) -> Table:
     verification = conversion.verification
-    scores = {TITLES[kind]: (kind, score) for kind, score in verification.scores.items()}
+    scores = {
+        called(conversion, kind): (kind, score) for kind, score in verification.scores.items()
+    }
     if verification.default_kernels is not None:
         scores["int8 ONNX, default x86 kernels"] = ("onnx", verification.default_kernels)
     labelled = verification.scores[FLOAT].top1 is not None
@@ -110,7 +132,7 @@ def _scores(conversion: Conversion) -> Table:
 def _tensors(conversion: Conversion) -> list[Block]:
     checks = conversion.verification.tensors
     lines = {
-        TITLES[kind]: [_plotted(check.sqnr_db.get(kind)) for check in checks]
+        called(conversion, kind): [_plotted(check.sqnr_db.get(kind)) for check in checks]
         for kind in conversion.artifacts
     }
     worst = sorted(checks, key=lambda check: min(check.sqnr_db.values(), default=math.inf))[:WORST]
@@ -127,7 +149,12 @@ def _tensors(conversion: Conversion) -> list[Block]:
             )
         ),
         Table(
-            ("worst tensors", "operator", *(TITLES[kind] for kind in kinds), "steps apart"),
+            (
+                "worst tensors",
+                "operator",
+                *(FORMATS[kind] for kind in kinds),
+                "apart",
+            ),
             tuple(_tensor_row(check, kinds) for check in worst),
             minor=frozenset((1,)),
         ),
@@ -149,8 +176,10 @@ def _structure(conversion: Conversion) -> Facts:
     for kind, held in conversion.inventories.items():
         listed = sorted(held.operators.items(), key=lambda item: -item[1])
         text = ", ".join(f"{count} {name}" for name, count in listed)
-        items.append((f"{TITLES[kind]}, operators", text))
-        items.append((f"{TITLES[kind]}, in float", ", ".join(held.in_float) or "none"))
+        items.append((f"{called(conversion, kind)}, operators", text))
+        if conversion.quantized is not None:
+            in_float = ", ".join(held.in_float) or "none"
+            items.append((f"{called(conversion, kind)}, in float", in_float))
     tflite = conversion.inventories.get("tflite")
     if tflite is not None:
         items.append(("PAD in TFLite", str(tflite.count("PAD", "PADV2"))))
@@ -164,13 +193,13 @@ def _structure(conversion: Conversion) -> Facts:
 
 
 def _layers(conversion: Conversion) -> list[Block]:
-    graph = conversion.quantized.graph
+    quantized = conversion.quantized
+    graph = conversion.source.graph if quantized is None else quantized.graph
     layers = []
     for node in graph.nodes:
-        if isinstance(node.operator, Conv | Gemm):
-            weights = conversion.quantized.weights[node.name]
+        if isinstance(node.operator, Weighted):
             adds = multiply_adds(node.operator, graph.shapes[node.output])
-            layers.append((weights.weight.nbytes + weights.bias.nbytes, adds, node))
+            layers.append((_constant_bytes(conversion, node), adds, node))
     layers.sort(key=lambda layer: -layer[0])
     all_bytes = sum(layer[0] for layer in layers)
     all_adds = sum(layer[1] for layer in layers)
@@ -189,6 +218,16 @@ def _layers(conversion: Conversion) -> list[Block]:
     return [Table(head, (*rows, total), minor=frozenset((1, 3)))] if layers else []
 
 
+def _constant_bytes(conversion: Conversion, node: Node) -> int:
+    """Return how many bytes a node's weight and bias take in the artifacts."""
+    assert isinstance(node.operator, Weighted)  # noqa: S101 (the caller checked it)
+    if conversion.quantized is not None:
+        weights = conversion.quantized.weights[node.name]
+        return weights.weight.nbytes + weights.bias.nbytes
+    half = 2 if conversion.request.kind == "float16" else 1
+    return node.operator.weight.nbytes // half + node.operator.bias.nbytes
+
+
 def _card(conversion: Conversion) -> Facts:
     card = conversion.card
     spec = card.preprocess
@@ -199,7 +238,7 @@ def _card(conversion: Conversion) -> Facts:
             ("preprocessing", f"{resize}centre crop, {spec.interpolation}, {spec.color}"),
             ("mean, std", f"{_vector(spec.mean)}, {_vector(spec.std)} of pixels in 0..1"),
             ("labels", labels),
-            ("ranges", conversion.calibrated.ranges.observer),
+            ("ranges", conversion.calibrated.ranges.observer if conversion.calibrated else "none"),
             ("float model, SHA-256", card.source_sha256),
             ("written by", ", ".join(f"{k} {v}" for k, v in card.versions.items())),
         )

@@ -15,7 +15,9 @@ FORMATS: tuple[Format, ...] = ("onnx", "tflite")
 # float where activations are int8, so uint8 is what runs everywhere.
 TARGETS: dict[str, Literal["uint8", "int8"]] = {"any": "uint8", "arm": "int8"}
 # What `--io` calls them: int8 means the integers as they are stored, uint8 ones included.
-IOS: dict[str, Io] = {"int8": "integer", "float32": "float32"}
+IOS: dict[str, Io] = {"int8": "integer", "uint8": "uint8", "float32": "float32"}
+# What an artifact computes with; float16 is that of its weights alone.
+Kind = Literal["int8", "float32", "float16"]
 DEFAULT_PRESET = "imagenet"
 DEFAULT_SAMPLES = 128
 
@@ -69,11 +71,12 @@ class Request:
     io: Io = "integer"
     picture: PreprocessFlags = PreprocessFlags()
     labels: Path | None = None
+    kind: Kind = "int8"
 
     @property
     def name(self) -> str:
         return self.model.stem
 
-    def path(self, kind: str) -> Path:
-        """Return where the output `kind` ("onnx", "tflite", "json", "html") goes."""
-        return self.out / f"{self.name}.int8.{kind}"
+    def path(self, output: str) -> Path:
+        """Return where the output ("onnx", "tflite", "json", "html") goes."""
+        return self.out / f"{self.name}.{self.kind}.{output}"

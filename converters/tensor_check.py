@@ -15,7 +15,9 @@ from ai_edge_litert.interpreter import Interpreter
 from converters.calibrate import FloatGraph
 from converters.graph import Graph
 from converters.quantize.quantized import Io, QuantizedGraph
-from converters.tflite.layout import TO_NHWC, Placed, place
+from converters.tflite.layout import of_input
+from converters.tflite.numbers import Int8Numbers
+from converters.tflite.writer import layouts
 from edge.backends.onnx import EXACT_KERNELS
 from edge.backends.quiet import without_info
 from edge.tensors import F32, Array
@@ -63,11 +65,12 @@ class _OnnxTensors:
         made = {name for node in proto.graph.node for name in node.output}
         self.names = {value: name for value, name in names.items() if name in made}
         zero_point = f"{quantized.graph.input}/zero_point"
-        element = next(i.data_type for i in proto.graph.initializer if i.name == zero_point)
-        self.dtype = "uint8" if element == onnx.TensorProto.UINT8 else "int8"
+        elements = {i.name: i.data_type for i in proto.graph.initializer}
+        self.dtype = "uint8" if elements[zero_point] == onnx.TensorProto.UINT8 else "int8"
         outputs = {output.name for output in proto.graph.output}
-        for name in self.names.values():
+        for value, name in self.names.items():
             if name not in outputs:
+                element = elements[f"{value}/zero_point"]
                 proto.graph.output.append(onnx.helper.make_tensor_value_info(name, element, None))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -83,12 +86,7 @@ class _OnnxTensors:
         params = self.quantized.activations[graph.input]
         feed = x if self.io == "float32" else params.spec("", (), self.dtype).quantize(x)
         results = self._session.run(list(self.names.values()), {graph.input: feed})
-        # A uint8 is the int8 with its highest bit turned.
-        flip = np.uint8(128 if self.dtype == "uint8" else 0)
-        return {
-            value: (result.view(np.uint8) ^ flip).view(np.int8)
-            for value, result in zip(self.names, results, strict=True)
-        }
+        return {value: _int8(result) for value, result in zip(self.names, results, strict=True)}
 
 
 class _TfliteTensors:
@@ -103,27 +101,35 @@ class _TfliteTensors:
             )
             self._interpreter.allocate_tensors()
         self.given = self._interpreter.get_input_details()[0]
-        self.io = _io(self.given["dtype"] == np.float32)
-        self.placed: Mapping[str, Placed] = place(quantized.graph)
-        values = {quantized.integer_name(v, self.io): v for v in quantized.activations}
+        dtype = np.dtype(self.given["dtype"]).name
+        self.io: Io = "integer" if dtype == "int8" else "uint8" if dtype == "uint8" else "float32"
+        self.layouts = layouts(quantized, self.io)
+        names = Int8Numbers(quantized, self.io)
+        values = {names.name(v): v for v in quantized.activations}
         self.indices = {
             values[detail["name"]]: detail["index"]
             for detail in self._interpreter.get_tensor_details()
-            if detail["name"] in values
+            if values.get(detail["name"]) in self.layouts
         }
         self.quantized = quantized
 
     def run(self, x: F32) -> dict[str, Array]:
         params = self.quantized.activations[self.quantized.graph.input]
-        feed: Array = x.transpose(TO_NHWC)
-        if self.io == "integer":
-            feed = params.spec("", (), "int8").quantize(feed)
+        feed: Array = of_input(x.shape).from_onnx(x).reshape(self.given["shape"])
+        if self.io != "float32":
+            feed = params.spec("", (), np.dtype(self.given["dtype"]).name).quantize(feed)
         self._interpreter.set_tensor(self.given["index"], feed)
         self._interpreter.invoke()
         return {
-            name: self.placed[name].to_onnx(self._interpreter.get_tensor(index))
+            name: self.layouts[name].to_onnx(self._interpreter.get_tensor(index))
             for name, index in self.indices.items()
         }
+
+
+def _int8(integers: Array) -> Array:
+    """Return int8 or uint8 integers as int8 counts them: a uint8 has its highest bit turned."""
+    flip = np.uint8(128 if integers.dtype == np.uint8 else 0)
+    return (integers.view(np.uint8) ^ flip).view(np.int8)
 
 
 def _io(takes_float: bool) -> Io:

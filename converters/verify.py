@@ -15,6 +15,7 @@ from calibration.evaluate import Evaluation, evaluate
 from calibration.images import ImageSet, Tensors
 from calibration.labelled import LabelledSet
 from calibration.progress import Progress
+from converters.graph import Graph
 from converters.quantize.quantized import QuantizedGraph
 from converters.tensor_check import TensorCheck, check_tensors
 from edge.backends import open_model
@@ -35,7 +36,8 @@ class Verification:
 
     `scores` is by "float", "onnx" and "tflite"; the ONNX artifact is run with exact kernels, as
     an Arm board computes it. On x86 `default_kernels` is the same file as ONNX Runtime runs it
-    there by default. `pictures` says what was looked at; `size_bytes` is by the names of `scores`.
+    there by default. `pictures` says what was looked at; `size_bytes` is by the names of `scores`;
+    `tensors` is empty where nothing was quantized.
     """
 
     pictures: str
@@ -53,17 +55,18 @@ class Verification:
 def verify(
     card: ModelCard,
     models: Mapping[str, Path],
-    quantized: QuantizedGraph,
+    subject: QuantizedGraph | Graph,
     images: ImageSet | LabelledSet | Tensors,
     pictures: str,
     progress: Progress,
 ) -> Verification:
     """Run the float model and the artifacts over `images`.
 
-    Args: models: files by "float", "onnx" and "tflite"; pictures: what `images` are, in words.
+    Args: models: files by "float", "onnx" and "tflite"; subject: what the artifacts hold, a Graph
+        where they are float; pictures: what `images` are, in words.
     Raises: EdgeError: a model cannot be run, or there is no picture to run it on.
     """
-    graph = quantized.graph
+    graph = subject if isinstance(subject, Graph) else subject.graph
     tensor = TensorSpec(graph.input, graph.input_shape, "float32")
     with ExitStack() as stack:
         backends: dict[str, Backend] = {}
@@ -82,13 +85,16 @@ def verify(
         )
     default_kernels = everything.pop(DEFAULT_KERNELS, None)
     artifacts = {kind: path.read_bytes() for kind, path in models.items() if kind != FLOAT}
-    few = islice(_inputs(images, card, tensor), TENSOR_IMAGES)
+    checks: tuple[TensorCheck, ...] = ()
+    if isinstance(subject, QuantizedGraph):
+        few = islice(_inputs(images, card, tensor), TENSOR_IMAGES)
+        checks = check_tensors(subject, artifacts, few)
     return Verification(
         f"{everything[FLOAT].images} {pictures}",
         everything,
         {kind: path.stat().st_size for kind, path in models.items()},
         default_kernels,
-        check_tensors(quantized, artifacts, few),
+        checks,
     )
 
 

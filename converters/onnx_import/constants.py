@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import onnx
@@ -12,16 +13,85 @@ from onnx.reference import ReferenceEvaluator
 from converters.onnx_import.source import RefusedError, Resolved
 from edge.tensors import Array
 
-FOLDABLE = frozenset(
-    ("Add", "Cast", "CastLike", "Concat", "Div", "Expand", "Floor", "Gather", "Identity", "Mul",
-     "Neg", "Reshape", "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze")
-)  # fmt: skip
-# These give their input, or a part of it, in another shape: mostly a view, never more bytes.
-VIEWS = frozenset(("Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"))
 # What a few bytes of a file may grow to; weights, however many, are in the file themselves, and
 # may be copied once.
 MAX_GROWN_BYTES = 8 << 20
 NUMBERS = "biuf"
+# These give their input, or a part of it, in another shape: mostly a view, never more bytes.
+VIEWS = frozenset(("Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"))
+
+# (inputs, attributes) to how many values a node makes at most
+Bound: TypeAlias = Callable[[Sequence[Array], onnx.NodeProto], int]
+
+
+def _together(inputs: Sequence[Array], _: onnx.NodeProto) -> int:
+    return sum(value.size for value in inputs)
+
+
+def _broadcast(inputs: Sequence[Array], _: onnx.NodeProto) -> int:
+    return math.prod(np.broadcast_shapes(*(value.shape for value in inputs)))
+
+
+def _expand(inputs: Sequence[Array], _: onnx.NodeProto) -> int:
+    shape = tuple(int(side) for side in inputs[1])
+    return math.prod(np.broadcast_shapes(inputs[0].shape, shape))
+
+
+def _filled(inputs: Sequence[Array], _: onnx.NodeProto) -> int:
+    return math.prod(int(side) for side in inputs[0])
+
+
+def _range(inputs: Sequence[Array], _: onnx.NodeProto) -> int:
+    start, limit, delta = (float(value.reshape(())) for value in inputs)
+    return max(0, math.ceil((limit - start) / delta))
+
+
+def _tile(inputs: Sequence[Array], _: onnx.NodeProto) -> int:
+    return inputs[0].size * math.prod(int(count) for count in inputs[1])
+
+
+def _pad(inputs: Sequence[Array], node: onnx.NodeProto) -> int:
+    sides, pads = list(inputs[0].shape), [int(amount) for amount in inputs[1]]
+    named = len(node.input) > 3 and node.input[3]
+    axes = [int(axis) for axis in inputs[-1]] if named else range(len(sides))
+    for index, axis in enumerate(axes):
+        sides[axis] += pads[index] + pads[index + len(axes)]
+    return math.prod(max(0, side) for side in sides)
+
+
+def _convolved(inputs: Sequence[Array], _: onnx.NodeProto) -> int:
+    # At most a value for each pixel of the input in each output channel, but for its padding.
+    return int(inputs[0].size * inputs[1].shape[0])
+
+
+def _gather(inputs: Sequence[Array], node: onnx.NodeProto) -> int:
+    data, indices = inputs
+    axis = next((int(a.i) for a in node.attribute if a.name == "axis"), 0)
+    return int(data.size // max(1, data.shape[axis]) * indices.size)
+
+
+_ONE_EACH = (
+    "Abs", "BatchNormalization", "Cast", "CastLike", "Ceil", "Concat", "Cos", "CumSum", "Erf",
+    "Exp", "Flatten", "Floor", "GatherElements", "Identity", "IsNaN", "Log", "Neg", "Not",
+    "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Reciprocal", "Reshape",
+    "Round", "ScatterND", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Split", "Sqrt", "Squeeze",
+    "Tanh", "Transpose", "Trilu", "Unsqueeze",
+)  # fmt: skip
+_PAIRED = (
+    "Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min",
+    "Mod", "Mul", "Or", "Pow", "Sub", "Where", "Xor",
+)  # fmt: skip
+FOLDABLE: Mapping[str, Bound] = {
+    **dict.fromkeys(_ONE_EACH, _together),
+    **dict.fromkeys(_PAIRED, _broadcast),
+    "ConstantOfShape": _filled,
+    "Conv": _convolved,
+    "Expand": _expand,
+    "Gather": _gather,
+    "Pad": _pad,
+    "Range": _range,
+    "Tile": _tile,
+}
 
 
 class Constants:
@@ -34,8 +104,8 @@ class Constants:
         self.opset = opset
         self.room_bytes = MAX_GROWN_BYTES + sum(value.nbytes for value in given)
 
-    def fold(self, node: onnx.NodeProto, inputs: Sequence[Resolved]) -> Array | None:
-        """Return the value of a node whose inputs are all constants, None for any other node.
+    def fold(self, node: onnx.NodeProto, inputs: Sequence[Resolved]) -> tuple[Array, ...] | None:
+        """Return the outputs of a node whose inputs are all constants, None for any other node.
 
         Raises: RefusedError: the evaluation fails, its inputs are no numbers, or there is no room.
         """
@@ -44,12 +114,16 @@ class Constants:
         if node.op_type not in FOLDABLE or not given or len(constants) != len(given):
             return None
         _check_numbers(constants)
-        size_bytes = _size_bytes(node.op_type, constants)
+        try:
+            size = FOLDABLE[node.op_type](constants, node)
+        except (ArithmeticError, IndexError, TypeError, ValueError) as cause:
+            raise RefusedError(f"its constant inputs do not fit together ({cause})") from cause
+        size_bytes = size * constants[0].itemsize
         if size_bytes > self.room_bytes and node.op_type not in VIEWS:
             raise _too_large(size_bytes)
-        result = _evaluate(node, inputs, self.opset)
-        _check_numbers([result])
-        return self.count(result, constants)
+        results = _evaluate(node, inputs, self.opset)
+        _check_numbers(results)
+        return tuple(self.count(result, constants) for result in results)
 
     def count(self, value: Array, inputs: Sequence[Resolved]) -> Array:
         """Return `value`, which a node makes of `inputs`, and count it where it takes memory.
@@ -82,7 +156,7 @@ def _check_numbers(constants: Sequence[Array]) -> None:
             )
 
 
-def _evaluate(node: onnx.NodeProto, inputs: Sequence[Resolved], opset: int) -> Array:
+def _evaluate(node: onnx.NodeProto, inputs: Sequence[Resolved], opset: int) -> list[Array]:
     """Return what the onnx package's own reference implementation makes of constants."""
     graph = onnx.helper.make_graph(
         [node],
@@ -94,24 +168,7 @@ def _evaluate(node: onnx.NodeProto, inputs: Sequence[Resolved], opset: int) -> A
     feeds = {name: value for name, value in zip(node.input, inputs, strict=True) if name}
     try:
         with np.errstate(all="ignore"):
-            (result,) = ReferenceEvaluator(model).run(None, feeds)
+            results = ReferenceEvaluator(model).run(None, feeds)
     except Exception as cause:  # the reference implementation raises whatever NumPy raises
         raise RefusedError(f"its constant inputs do not fit together ({cause})") from cause
-    return np.asarray(result)
-
-
-def _size_bytes(op_type: str, constants: Sequence[Array]) -> int:
-    """Return at most how many bytes a node gives, but for what a change of type adds."""
-    if op_type == "Gather":
-        # Every index takes at most the whole of the data.
-        data, indices = constants
-        return data.nbytes * indices.size
-    if op_type in ("Add", "Sub", "Mul", "Div", "Expand"):
-        shapes = [value.shape for value in constants]
-        try:
-            if op_type == "Expand":
-                shapes[1] = tuple(int(side) for side in constants[1])
-            return math.prod(np.broadcast_shapes(*shapes)) * constants[0].itemsize
-        except (TypeError, ValueError) as cause:
-            raise RefusedError(f"its constant inputs do not fit together ({cause})") from cause
-    return sum(value.nbytes for value in constants)
+    return [np.asarray(result) for result in results]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -12,36 +14,41 @@ from converters.errors import ConvertError, GraphError, Refusal, UnsupportedMode
 from converters.graph import Graph, Node
 from converters.onnx_import.constants import FOLDABLE, Constants
 from converters.onnx_import.handlers import HANDLERS
+from converters.onnx_import.inputs import image_input
 from converters.onnx_import.load import STANDARD_DOMAINS, opset_of
 from converters.onnx_import.source import (
     Activation,
-    Emit,
+    Converted,
     Missing,
+    Operand,
     RefusedError,
     Resolved,
     SourceNode,
 )
-from converters.operators import Operator, Shape
-from edge.tensors import IMAGE_CHANNELS, Array
+from converters.operators import Constant, Operator, Shape
+from edge.tensors import Array
 
 QUANTIZED_OPS = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
 QUANTIZED_PREFIXES = ("QLinear", "ConvInteger", "MatMulInteger")
-MAX_SIDE = 1 << 14
 # Of all activations of one picture; and of one activation, in the batch that the file demands.
 MAX_VALUES = 1 << 30
-# Of a batch of pictures, which the source model is run on once.
-MAX_BATCH_VALUES = 1 << 26
+
+# Reads the inputs' names and shapes, and the batch that the file was exported with.
+ReadInputs: TypeAlias = Callable[
+    [onnx.GraphProto, frozenset[str], str], tuple[tuple[Activation, ...], int]
+]
 
 
-def import_onnx(model: onnx.ModelProto, where: str) -> Graph:
-    """Return the Graph of a float32 classifier with one image input; batch becomes 1.
+def import_onnx(model: onnx.ModelProto, where: str, read_inputs: ReadInputs = image_input) -> Graph:
+    """Return the Graph of a float32 network; by default of one image, whose batch becomes 1.
 
-    Args: model: loaded, functions inlined; where: the file's name, for messages.
+    Args: model: loaded, functions inlined; where: the file's name, for messages; read_inputs:
+        what inputs there may be.
     Raises: UnsupportedModelError: nodes that cannot be converted, all of them;
-        ConvertError: the model as a whole is not a float32 image classifier.
+        ConvertError: the model as a whole is not what `read_inputs` takes.
     """
     _refuse_quantized(model, where)
-    importer = _Importer(model, where)
+    importer = _Importer(model, where, read_inputs)
     for proto in model.graph.node:
         importer.add(proto)
     return importer.finish()
@@ -50,7 +57,7 @@ def import_onnx(model: onnx.ModelProto, where: str) -> Graph:
 class _Importer:
     """Walks the nodes in the file's order, which ONNX demands to be topological."""
 
-    def __init__(self, model: onnx.ModelProto, where: str) -> None:
+    def __init__(self, model: onnx.ModelProto, where: str, read_inputs: ReadInputs) -> None:
         self.where = where
         self.opset = opset_of(model)
         self.checker = type(onnx.checker.DEFAULT_CONTEXT)()
@@ -59,8 +66,8 @@ class _Importer:
         self.graph = model.graph
         weights = {tensor.name: _array(tensor, where) for tensor in model.graph.initializer}
         self.constants = Constants(self.opset, weights.values())
-        self.input, self.batch = _image_input(model.graph, set(weights), where)
-        self.values: dict[str, Resolved] = {**weights, self.input.name: self.input}
+        self.inputs, self.batch = read_inputs(model.graph, frozenset(weights), where)
+        self.values: dict[str, Resolved] = weights | {given.name: given for given in self.inputs}
         self.nodes: list[Node] = []
         self.names: set[str] = set()
         self.total_values = 0
@@ -70,20 +77,23 @@ class _Importer:
         name = proto.name or f"{proto.op_type}_{proto.output[0] if proto.output else ''}"
         try:
             converted = self._convert(proto, name)
-        except RefusedError as refused:
+        except (RefusedError, GraphError) as refused:
             self.refusals.append(Refusal(name, proto.op_type, str(refused)))
-            converted = Missing()
+            converted = (Missing(),) * len(proto.output)
+        made = converted if isinstance(converted, tuple) else (converted,)
         for index, output in enumerate(proto.output):
+            if not output:
+                continue  # left out
             if output in self.values:
                 raise ConvertError(f"{self.where}: {name} makes {output!r} a second time")
-            if index == 0:
-                self.values[output] = converted
-            elif output:
+            if index < len(made):
+                self.values[output] = made[index]
+            else:
                 # A mask, running statistics, the places of maxima: nothing at inference.
-                reason = f"{output!r} is output {index} of {name}; only output 0 is supported"
+                reason = f"{output!r} is output {index} of {name}, which is not supported"
                 self.values[output] = Missing(reason)
 
-    def _convert(self, proto: onnx.NodeProto, name: str) -> Resolved:
+    def _convert(self, proto: onnx.NodeProto, name: str) -> Converted | tuple[Array | Missing, ...]:
         proto = _in_standard_domain(proto)
         unknown = [key for key in proto.input if key and key not in self.values]
         if unknown:
@@ -97,48 +107,57 @@ class _Importer:
             for value in missing:
                 if value.reason:
                     raise RefusedError(value.reason)
-            return Missing()
+            return (Missing(),) * len(proto.output)
         attributes = {a.name: _attribute(a) for a in proto.attribute}
         self._check_definition(proto)
         if proto.op_type == "Shape":
             return _shape(inputs[0], attributes)
-        constant = self.constants.fold(proto, inputs)
-        if constant is not None:
-            return constant
+        constants = self.constants.fold(proto, inputs)
+        if constants is not None:
+            return constants
         if handler is None:  # it would be folded, were its inputs constants
             raise RefusedError(_unsupported())
-        outputs = sum(map(bool, proto.output))
         source = SourceNode(
-            name, proto.op_type, self.opset, inputs, attributes, self.batch, outputs
+            name,
+            proto.op_type,
+            self.opset,
+            inputs,
+            attributes,
+            self.batch,
+            tuple(proto.output),
+            self._append,
         )
         converted = handler(source)
         if isinstance(converted, np.ndarray):
             return self.constants.count(converted, inputs)
-        return self._place(converted, name, proto.output[0])
+        return converted
 
     def _check_definition(self, proto: onnx.NodeProto) -> None:
         """Refuse a node whose inputs or attributes are not those of the operator in this opset."""
         if not proto.output or not proto.output[0]:
             raise RefusedError("its first output has no name")
+        if proto.op_type == "Split" and not all(proto.output):
+            raise RefusedError("one of its outputs has no name")
         try:
             onnx.checker.check_node(proto, self.checker)
         except onnx.checker.ValidationError as cause:
             reason = str(cause).split("\n", 1)[0]
             raise RefusedError(f"not as opset {self.opset} defines it: {reason}") from cause
 
-    def _place(self, converted: Emit | Activation, name: str, output: str) -> Activation:
-        if not isinstance(converted, Emit):
-            return converted
-        if converted.then is None:
-            return self._append(converted.operator, converted.inputs, name, output)
-        first = self._append(converted.operator, converted.inputs, name, f"{output}/{name}")
-        return self._append(converted.then, (first,), f"{name}/then", output)
-
     def _append(
-        self, operator: Operator, inputs: tuple[Activation, ...], name: str, output: str
+        self, operator: Operator, inputs: tuple[Operand, ...], name: str, output: str
     ) -> Activation:
+        """Add a node, with constants among its inputs as nodes before it."""
+        given = [
+            value
+            if isinstance(value, Activation)
+            else self._append(
+                Constant(value), (), f"{name}/constant{index}", f"{output}/constant{index}"
+            )
+            for index, value in enumerate(inputs)
+        ]
         try:
-            shape = operator.output_shape(*(a.shape for a in inputs))
+            shape = operator.output_shape(*(value.shape for value in given))
         except (GraphError, IndexError) as cause:
             raise RefusedError(str(cause)) from cause
         size = math.prod(shape)
@@ -150,13 +169,13 @@ class _Importer:
         while name in self.names:
             name = f"{name}_{len(self.names)}"
         self.names.add(name)
-        self.nodes.append(Node(name, operator, tuple(a.name for a in inputs), output))
+        self.nodes.append(Node(name, operator, tuple(value.name for value in given), output))
         return Activation(output, shape)
 
     def finish(self) -> Graph:
         if self.refusals:
             raise UnsupportedModelError(self.where, self.refusals)
-        outputs = []
+        renamed: dict[str, str] = {}
         for info in self.graph.output:
             value = self.values.get(info.name)
             if isinstance(value, Missing):
@@ -165,18 +184,22 @@ class _Importer:
                 raise ConvertError(
                     f"{self.where}: output {info.name!r} does not depend on the image"
                 )
-            # An output that a node without effect (Identity, Dropout) only renames keeps the
-            # name of the value itself.
-            outputs.append(value.name)
-        if self.input.name in outputs:
+            # An output that a node without effect (Identity, Dropout) only renames is that value,
+            # under the output's name; of two such outputs the first names it.
+            renamed.setdefault(value.name, info.name)
+        inputs = {given.name: given.shape for given in self.inputs}
+        if not inputs.keys().isdisjoint(renamed):
             raise ConvertError(f"{self.where}: the model gives its input back unchanged")
-        graph = Graph(
-            self.graph.name or "model",
-            self.input.name,
-            self.input.shape,
-            tuple(dict.fromkeys(outputs)),
-            tuple(self.nodes),
+        nodes = (
+            replace(
+                node,
+                inputs=tuple(renamed.get(name, name) for name in node.inputs),
+                output=renamed.get(node.output, node.output),
+            )
+            for node in self.nodes
         )
+        name = self.graph.name or "model"
+        graph = Graph(name, inputs, tuple(renamed.values()), tuple(nodes))
         graph.verify()
         return graph
 
@@ -232,48 +255,6 @@ def _to_array(tensor: onnx.TensorProto) -> Array:
     if any(side < 0 for side in tensor.dims):  # NumPy would take -1 for "whatever is left"
         raise ValueError("a side is negative")
     return onnx.numpy_helper.to_array(tensor)
-
-
-def _image_input(
-    graph: onnx.GraphProto, initializers: set[str], where: str
-) -> tuple[Activation, int]:
-    """Return the image input with batch 1, and the batch that the file has (1 when symbolic)."""
-    inputs = [info for info in graph.input if info.name not in initializers]
-    if len(inputs) != 1:
-        names = ", ".join(info.name for info in inputs) or "none"
-        raise ConvertError(f"{where}: has {len(inputs)} inputs ({names}); a classifier has one")
-    info = inputs[0]
-    tensor = info.type.tensor_type
-    if tensor.elem_type != onnx.TensorProto.FLOAT:
-        kinds = {number: kind for kind, number in onnx.TensorProto.DataType.items()}
-        kind = kinds.get(tensor.elem_type, "no tensor") if tensor.elem_type else "no tensor"
-        raise ConvertError(
-            f"{where}: input {info.name!r} is {kind}; only float32 is read: export it in float32"
-        )
-    # -1: symbolic
-    shape: Shape = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim)
-    text = "[" + ", ".join("?" if side < 0 else str(side) for side in shape) + "]"
-    if len(shape) != 4 or shape[0] == 0 or shape[1] not in IMAGE_CHANNELS:
-        raise ConvertError(
-            f"{where}: input {info.name!r} has shape {text}, which is not one image; "
-            "allowed: [batch, C, H, W] with C of 1 or 3"
-        )
-    if not all(0 < side <= MAX_SIDE for side in shape[2:]):
-        raise ConvertError(
-            f"{where}: input {info.name!r} has shape {text}; height and width must be fixed "
-            f"numbers up to {MAX_SIDE}: export it with the size that the device will use"
-        )
-    if shape[3] in IMAGE_CHANNELS:
-        raise ConvertError(
-            f"{where}: input {info.name!r} has shape {text}; a width of {shape[3]} could also be "
-            "the channels of [batch, H, W, C]: export it with any other width"
-        )
-    if shape[0] > 1 and math.prod(shape) > MAX_BATCH_VALUES:
-        raise ConvertError(
-            f"{where}: input {info.name!r} has shape {text}; a batch may have {MAX_BATCH_VALUES} "
-            "values in all: export it with a batch of 1"
-        )
-    return Activation(info.name, (1, *shape[1:])), max(1, shape[0])
 
 
 def _attribute(attribute: onnx.AttributeProto) -> object:

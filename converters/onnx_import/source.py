@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from converters.operators import Operator, Reshape, Shape
+from converters.operators import Operator, Shape
 from edge.tensors import F32, Array
 
 
@@ -33,32 +34,44 @@ class Missing:
 Resolved: TypeAlias = Activation | Missing | Array | None  # None: an optional input left out
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
-    """What a handler gives: an operator applied to activations, `then` one more to its result."""
-
-    operator: Operator
-    inputs: tuple[Activation, ...]
-    then: Reshape | None = None
-
-
-# A handler's other answers: the node changes nothing (its output is that activation), or it is
-# a constant.
-Converted: TypeAlias = Emit | Activation | Array
+# What a handler gives: what its operators made, one value for each output where there are several;
+# or an activation that it leaves as it is, or a constant.
+Converted: TypeAlias = Activation | Array | tuple[Activation, ...]
+Operand: TypeAlias = Activation | F32
 
 
 @dataclass(frozen=True, slots=True)
 class SourceNode:
-    """One ONNX node. `attributes` holds plain Python values and arrays."""
+    """One ONNX node. `attributes` holds plain Python values and arrays.
+
+    `source_batch` is the batch that the file was exported with: constants that repeat it are read
+    as 1. `outputs` names the node's outputs, "" where one is left out. `append` adds an operator
+    to the Graph.
+    """
 
     name: str
     op_type: str
     opset: int
     inputs: tuple[Resolved, ...]
-    attributes: dict[str, Any] = field(default_factory=dict)
-    # The batch that the file was exported with: constants that repeat it are read as 1.
-    source_batch: int = 1
-    output_count: int = 1
+    attributes: dict[str, Any]
+    source_batch: int
+    outputs: tuple[str, ...]
+    append: Callable[[Operator, tuple[Operand, ...], str, str], Activation]
+
+    def emit(
+        self, operator: Operator, *inputs: Operand, step: str = "", output: int = 0
+    ) -> Activation:
+        """Apply an operator, and return what it makes: output `output` of this node.
+
+        With `step`, a short word, it is something on the way there.
+        Raises: RefusedError: the operator does not fit its inputs.
+        """
+        name, value = self.name, self.outputs[output]
+        if step:
+            name, value = f"{name}/{step}", f"{value}/{step}"
+        elif output:
+            name = f"{name}/{output}"
+        return self.append(operator, inputs, name, value)
 
     def activation(self, index: int) -> Activation:
         """Return input `index`. Raises: RefusedError: it is a constant or was left out."""
@@ -68,6 +81,29 @@ class SourceNode:
         if not isinstance(value, Activation):
             raise RefusedError(f"input {index} is a constant; only activations are supported there")
         return value
+
+    def operand(self, index: int) -> Operand:
+        """Return input `index`: an activation, or a constant of finite float32 numbers."""
+        value = self.inputs[index] if index < len(self.inputs) else None
+        return value if isinstance(value, Activation) else self.weights(index)
+
+    def axes(self, index: int, opset: int, rank: int) -> tuple[int, ...] | None:
+        """Return the axes of a value of `rank`, counted from the front, None where none are named.
+
+        From `opset` on they are input `index`, before that the attribute "axes".
+        Raises: RefusedError: they are not different axes of such a value.
+        """
+        named = self.whole_numbers(index) if self.opset >= opset else self.attribute("axes", [])
+        axes = tuple(self.axis(axis, rank) for axis in named or [])
+        if len(set(axes)) != len(axes):
+            raise RefusedError(f"axes {named} name one twice")
+        return axes or None
+
+    def axis(self, axis: int, rank: int) -> int:
+        """Return `axis`, which may count from the end. Raises: RefusedError: there is none."""
+        if not isinstance(axis, int) or not -rank <= axis < rank:
+            raise RefusedError(f"axis {axis} of a value of {rank} axes")
+        return axis + rank if axis < 0 else axis
 
     def constant(self, index: int) -> Array | None:
         """Return constant input `index`, None when it was left out.

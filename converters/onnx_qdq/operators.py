@@ -2,75 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
 
-from converters.errors import ConvertError
+from converters.onnx_qdq.nodes import Applied, OnnxNodes
 from converters.operators import (
-    INFINITY,
+    Abs,
     Add,
+    Affine,
     AveragePool,
     Clamp,
+    Concat,
+    Constant,
     Conv,
+    DepthToSpace,
+    Div,
+    Elu,
+    Erf,
+    Exp,
+    Expand,
+    Gather,
+    Gelu,
     Gemm,
     GlobalAveragePool,
+    HardSwish,
+    LeakyRelu,
+    Log,
+    LogSoftmax,
+    MatMul,
+    Maximum,
     MaxPool,
+    Minimum,
+    Mul,
     Operator,
+    Pad,
+    Pow,
+    PRelu,
+    Reduce,
+    ReduceMax,
+    ReduceMean,
+    ReduceMin,
+    ReduceSum,
+    Requantize,
     Reshape,
+    Resize,
+    Rsqrt,
+    Sigmoid,
+    Slice,
     Softmax,
+    SpaceToDepth,
+    Sqrt,
+    Sub,
+    Tanh,
+    Tile,
+    Transpose,
 )
 from edge.tensors import Array
 
-
-class OnnxNodes:
-    """Collects nodes and initializers while a graph is written."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[str, onnx.TensorProto] = {}
-
-    def constant(self, name: str, value: Array) -> str:
-        """Add an initializer and return its name."""
-        self.initializers[name] = numpy_helper.from_array(value, name)
-        return name
-
-    def add(self, op_type: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
-        """Add a node named after its output and return the output."""
-        self.nodes.append(
-            helper.make_node(
-                op_type, inputs, [output], f"{op_type}:{output}", None, None, None, **attributes
-            )
-        )
-        return output
-
-    def clamp(self, clamp: Clamp, source: str, output: str) -> str:
-        """Add a Relu or a Clip."""
-        if clamp == Clamp(0.0, INFINITY):
-            return self.add("Relu", [source], output)
-        limits = [
-            ""
-            if np.isinf(limit)
-            else self.constant(f"clamp/{limit!r}", np.asarray(limit, np.float32))
-            for limit in (clamp.low, clamp.high)
-        ]
-        return self.add("Clip", [source, *limits], output)
+Writer = Callable[[OnnxNodes, Any, Applied], None]
 
 
-# (nodes, operator, names of inputs, names of weight and bias where there are any, output)
-Writer = Callable[[OnnxNodes, Any, Sequence[str], Sequence[str], str], None]
+def _named(op_type: str) -> Writer:
+    """Return the writer of an operator that has no attributes."""
+
+    def write(nodes: OnnxNodes, _: Operator, at: Applied) -> None:
+        nodes.add(op_type, at.inputs, at.output)
+
+    return write
 
 
-def _conv(
-    nodes: OnnxNodes, conv: Conv, inputs: Sequence[str], constants: Sequence[str], output: str
-) -> None:
+def _conv(nodes: OnnxNodes, conv: Conv, at: Applied) -> None:
     nodes.add(
         "Conv",
-        [*inputs, *constants],
-        output,
+        [*at.inputs, *at.weights],
+        at.output,
         kernel_shape=list(conv.kernel),
         strides=list(conv.strides),
         pads=list(conv.pads),
@@ -79,83 +86,220 @@ def _conv(
     )
 
 
-def _gemm(
-    nodes: OnnxNodes, _: Gemm, inputs: Sequence[str], constants: Sequence[str], output: str
-) -> None:
-    nodes.add("Gemm", [*inputs, *constants], output, transB=1)
+def _gemm(nodes: OnnxNodes, _: Gemm, at: Applied) -> None:
+    if at.rank == 2:
+        nodes.add("Gemm", [*at.inputs, *at.weights], at.output, transB=1)
+        return
+    weight, bias = at.weights
+    turned = nodes.add("Transpose", [weight], f"{at.output}/weight", perm=[1, 0])
+    product = nodes.add("MatMul", [*at.inputs, turned], f"{at.output}/product")
+    nodes.add("Add", [product, bias], at.output)
 
 
-def _add(nodes: OnnxNodes, _: Add, inputs: Sequence[str], __: Sequence[str], output: str) -> None:
-    nodes.add("Add", inputs, output)
+def _affine(nodes: OnnxNodes, _: Affine, at: Applied) -> None:
+    gain, offset = at.weights
+    product = nodes.add("Mul", [*at.inputs, gain], f"{at.output}/product")
+    nodes.add("Add", [product, offset], at.output)
 
 
-def _clamp(
-    nodes: OnnxNodes, clamp: Clamp, inputs: Sequence[str], _: Sequence[str], output: str
-) -> None:
-    nodes.clamp(clamp, inputs[0], output)
+def _clamp(nodes: OnnxNodes, clamp: Clamp, at: Applied) -> None:
+    nodes.clamp(clamp, at.inputs[0], at.output)
 
 
-def _global_average_pool(
-    nodes: OnnxNodes, _: GlobalAveragePool, inputs: Sequence[str], __: Sequence[str], output: str
-) -> None:
-    nodes.add("GlobalAveragePool", inputs, output)
-
-
-def _pool(
-    nodes: OnnxNodes,
-    pool: AveragePool | MaxPool,
-    inputs: Sequence[str],
-    _: Sequence[str],
-    output: str,
-) -> None:
+def _average_pool(nodes: OnnxNodes, pool: AveragePool, at: Applied) -> None:
     nodes.add(
-        type(pool).__name__,
-        inputs,
-        output,
+        "AveragePool",
+        at.inputs,
+        at.output,
+        kernel_shape=list(pool.kernel),
+        strides=list(pool.strides),
+        pads=list(pool.pads),
+        count_include_pad=int(pool.count_padding),
+    )
+
+
+def _max_pool(nodes: OnnxNodes, pool: MaxPool, at: Applied) -> None:
+    nodes.add(
+        "MaxPool",
+        at.inputs,
+        at.output,
         kernel_shape=list(pool.kernel),
         strides=list(pool.strides),
         pads=list(pool.pads),
     )
 
 
-def _reshape(
-    nodes: OnnxNodes, reshape: Reshape, inputs: Sequence[str], _: Sequence[str], output: str
-) -> None:
-    shape = nodes.constant(f"{output}/shape", np.asarray(reshape.shape, np.int64))
-    nodes.add("Reshape", [*inputs, shape], output)
+def _resize(nodes: OnnxNodes, resize: Resize, at: Applied) -> None:
+    # Sides that stay are named as 0 nowhere in ONNX: the scales of N and C are 1 by their sizes.
+    sizes = nodes.numbers(f"{at.output}/sizes", resize.size)
+    start, stop = nodes.numbers("zero", [0]), nodes.numbers("two", [2])
+    shape = nodes.add("Shape", at.inputs, f"{at.output}/shape")
+    kept = nodes.add("Slice", [shape, start, stop], f"{at.output}/kept")
+    target = nodes.add("Concat", [kept, sizes], f"{at.output}/target", axis=0)
+    nodes.add(
+        "Resize",
+        [*at.inputs, "", "", target],
+        at.output,
+        mode="linear" if resize.linear else "nearest",
+        coordinate_transformation_mode=resize.grid,
+        nearest_mode="floor",
+    )
 
 
-def _softmax(
-    nodes: OnnxNodes, _: Softmax, inputs: Sequence[str], __: Sequence[str], output: str
-) -> None:
-    nodes.add("Softmax", inputs, output, axis=-1)
+def _reshape(nodes: OnnxNodes, reshape: Reshape, at: Applied) -> None:
+    nodes.add(
+        "Reshape", [*at.inputs, nodes.numbers(f"{at.output}/shape", reshape.shape)], at.output
+    )
+
+
+def _transpose(nodes: OnnxNodes, transpose: Transpose, at: Applied) -> None:
+    nodes.add("Transpose", at.inputs, at.output, perm=list(transpose.order))
+
+
+def _concat(nodes: OnnxNodes, concat: Concat, at: Applied) -> None:
+    nodes.add("Concat", at.inputs, at.output, axis=concat.axis)
+
+
+def _slice(nodes: OnnxNodes, part: Slice, at: Applied) -> None:
+    bounds = {"starts": part.starts, "stops": part.stops, "axes": part.axes, "steps": part.steps}
+    names = [nodes.numbers(f"{at.output}/{name}", value) for name, value in bounds.items()]
+    nodes.add("Slice", [*at.inputs, *names], at.output)
+
+
+def _pad(nodes: OnnxNodes, pad: Pad, at: Applied) -> None:
+    amounts = nodes.numbers(f"{at.output}/pads", (*pad.before, *pad.after))
+    value = nodes.constant(f"{at.output}/pad value", np.asarray(pad.value, np.float32))
+    nodes.add("Pad", [*at.inputs, amounts, value], at.output, mode=pad.mode)
+
+
+def _gather(nodes: OnnxNodes, gather: Gather, at: Applied) -> None:
+    indices = nodes.constant(f"{at.output}/indices", gather.indices)
+    nodes.add("Gather", [*at.inputs, indices], at.output, axis=gather.axis)
+
+
+def _expand(nodes: OnnxNodes, expand: Expand, at: Applied) -> None:
+    nodes.add("Expand", [*at.inputs, nodes.numbers(f"{at.output}/shape", expand.shape)], at.output)
+
+
+def _tile(nodes: OnnxNodes, tile: Tile, at: Applied) -> None:
+    nodes.add("Tile", [*at.inputs, nodes.numbers(f"{at.output}/repeats", tile.repeats)], at.output)
+
+
+def _depth_to_space(nodes: OnnxNodes, operator: DepthToSpace, at: Applied) -> None:
+    nodes.add("DepthToSpace", at.inputs, at.output, blocksize=operator.block, mode="DCR")
+
+
+def _space_to_depth(nodes: OnnxNodes, operator: SpaceToDepth, at: Applied) -> None:
+    nodes.add("SpaceToDepth", at.inputs, at.output, blocksize=operator.block)
+
+
+def _softmax(nodes: OnnxNodes, operator: Softmax | LogSoftmax, at: Applied) -> None:
+    nodes.add(type(operator).__name__, at.inputs, at.output, axis=operator.axis)
+
+
+def _reduce(nodes: OnnxNodes, reduce: Reduce, at: Applied) -> None:
+    kind, keep = type(reduce).__name__, int(reduce.keep)
+    if isinstance(reduce, ReduceSum):  # opset 13 turned its axes into an input, 18 the others'
+        axes = nodes.numbers(f"{at.output}/axes", reduce.axes)
+        nodes.add(kind, [*at.inputs, axes], at.output, keepdims=keep)
+    else:
+        nodes.add(kind, at.inputs, at.output, axes=list(reduce.axes), keepdims=keep)
+
+
+def _leaky_relu(nodes: OnnxNodes, operator: LeakyRelu, at: Applied) -> None:
+    nodes.add("LeakyRelu", at.inputs, at.output, alpha=operator.slope)
+
+
+def _rsqrt(nodes: OnnxNodes, _: Rsqrt, at: Applied) -> None:
+    nodes.add("Reciprocal", [nodes.add("Sqrt", at.inputs, f"{at.output}/root")], at.output)
+
+
+def _gelu(nodes: OnnxNodes, gelu: Gelu, at: Applied) -> None:
+    """Write 0.5 x (1 + erf(x / sqrt(2))), or 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+
+    (Hendrycks, Gimpel: Gaussian error linear units, 2016.) ONNX has it as an operator from opset
+    20 on, which is later than what many runtimes read.
+    """
+    (x,) = at.inputs
+
+    def step(op_type: str, name: str, *inputs: str) -> str:
+        return nodes.add(op_type, inputs, f"{at.output}/{name}")
+
+    def number(value: float) -> str:
+        return nodes.constant(f"gelu/{value!r}", np.asarray(value, np.float32))
+
+    if gelu.tanh:
+        cube = step("Mul", "cube", step("Mul", "square", x, x), x)
+        bent = step("Add", "bent", x, step("Mul", "small", cube, number(0.044715)))
+        share = step("Tanh", "share", step("Mul", "inner", bent, number(float(np.sqrt(2 / np.pi)))))
+    else:
+        share = step("Erf", "share", step("Mul", "inner", x, number(float(np.sqrt(0.5)))))
+    twice = step("Mul", "twice", x, step("Add", "above zero", share, number(1.0)))
+    nodes.add("Mul", [twice, number(0.5)], at.output)
+
+
+def _constant(nodes: OnnxNodes, constant: Constant, at: Applied) -> None:
+    nodes.constant(at.output, constant.value)
 
 
 WRITERS: Mapping[type[Operator], Writer] = {
-    Conv: _conv,
-    Gemm: _gemm,
-    Add: _add,
+    Abs: _named("Abs"),
+    Add: _named("Add"),
+    Affine: _affine,
+    AveragePool: _average_pool,
     Clamp: _clamp,
-    GlobalAveragePool: _global_average_pool,
-    AveragePool: _pool,
-    MaxPool: _pool,
+    Concat: _concat,
+    Constant: _constant,
+    Conv: _conv,
+    DepthToSpace: _depth_to_space,
+    Div: _named("Div"),
+    Elu: _named("Elu"),
+    Erf: _named("Erf"),
+    Exp: _named("Exp"),
+    Expand: _expand,
+    Gather: _gather,
+    Gelu: _gelu,
+    Gemm: _gemm,
+    GlobalAveragePool: _named("GlobalAveragePool"),
+    HardSwish: _named("HardSwish"),
+    LeakyRelu: _leaky_relu,
+    Log: _named("Log"),
+    LogSoftmax: _softmax,
+    MatMul: _named("MatMul"),
+    MaxPool: _max_pool,
+    Maximum: _named("Max"),
+    Minimum: _named("Min"),
+    Mul: _named("Mul"),
+    PRelu: _named("PRelu"),
+    Pad: _pad,
+    Pow: _named("Pow"),
+    ReduceMax: _reduce,
+    ReduceMean: _reduce,
+    ReduceMin: _reduce,
+    ReduceSum: _reduce,
+    Requantize: _named("Identity"),
     Reshape: _reshape,
+    Resize: _resize,
+    Rsqrt: _rsqrt,
+    Sigmoid: _named("Sigmoid"),
+    Slice: _slice,
     Softmax: _softmax,
+    SpaceToDepth: _space_to_depth,
+    Sqrt: _named("Sqrt"),
+    Sub: _named("Sub"),
+    Tanh: _named("Tanh"),
+    Tile: _tile,
+    Transpose: _transpose,
 }
 
 
-def write_operator(
-    nodes: OnnxNodes,
-    operator: Operator,
-    inputs: Sequence[str],
-    constants: Sequence[str],
-    output: str,
-) -> None:
-    """Add the nodes of `operator`, without the clamp it may carry.
+def beside(operator: Operator, rank: int, constant: Array) -> Array:
+    """Return a weight or bias in the shape that ONNX wants beside an input of `rank` axes."""
+    if isinstance(operator, Affine):
+        return constant.reshape(-1, *[1] * (rank - 1 - operator.axis))
+    return constant
 
-    Raises: ConvertError: an operator that the passes should have removed.
-    """
-    writer = WRITERS.get(type(operator))
-    if writer is None:
-        raise ConvertError(f"{type(operator).__name__} has no ONNX form; run the passes first")
-    writer(nodes, operator, inputs, constants, output)
+
+def write_operator(nodes: OnnxNodes, operator: Operator, at: Applied) -> None:
+    """Add the nodes of `operator`, without the clamp it may carry."""
+    WRITERS[type(operator)](nodes, operator, at)

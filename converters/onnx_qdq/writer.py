@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -19,13 +20,15 @@ from onnx import TensorProto, helper
 
 from converters.errors import ConvertError
 from converters.graph import Graph, Node
-from converters.onnx_qdq.operators import OnnxNodes, write_operator
-from converters.operators import Conv, Gemm, clamp_of
+from converters.onnx_qdq.nodes import Applied, OnnxNodes
+from converters.onnx_qdq.operators import beside, write_operator
+from converters.operators import Constant, Requantize, Weighted, clamp_of
 from converters.quantize.quantized import Io, QuantizedGraph
 from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
 from edge.tensors import Array
 
 Activation = Literal["uint8", "int8"]
+PARTS = ("weight", "bias")
 
 # Opset 17 and IR 8 hold all that is needed and are read by runtimes since 2022.
 OPSET = 17
@@ -41,26 +44,30 @@ def write_float(graph: Graph, observed: Sequence[str] = ()) -> onnx.ModelProto:
     """Return the float model of `graph`, with `observed` values as outputs after its own."""
     nodes = OnnxNodes()
     for node in graph.nodes:
-        constants: list[str] = []
-        if isinstance(node.operator, Conv | Gemm):
-            constants = [
-                nodes.constant(f"{node.name}/weight", node.operator.weight),
-                nodes.constant(f"{node.name}/bias", node.operator.bias),
-            ]
-        _write_clamped(nodes, node, node.inputs, constants, node.output)
-    names = dict.fromkeys([*graph.outputs, *observed])
-    return _model(graph, nodes, {graph.input: "float32"}, dict.fromkeys(names, "float32"))
+        rank = _rank(graph, node)
+        weights: list[str] = []
+        if isinstance(node.operator, Weighted):
+            for part, value in zip(PARTS, (node.operator.weight, node.operator.bias), strict=True):
+                turned = beside(node.operator, rank, value)
+                weights.append(nodes.constant(f"{node.name}/{part}", turned))
+        _write_clamped(nodes, node, Applied(node.inputs, weights, node.output, rank))
+    outputs = dict.fromkeys([*graph.outputs, *observed], "float32")
+    return _model(graph, nodes, dict.fromkeys(graph.inputs, "float32"), outputs)
 
 
-def _write_clamped(
-    nodes: OnnxNodes, node: Node, inputs: Sequence[str], constants: Sequence[str], output: str
-) -> None:
+def _rank(graph: Graph, node: Node) -> int:
+    """Return the rank of a node's first input."""
+    return len(graph.shapes[node.inputs[0]]) if node.inputs else 0
+
+
+def _write_clamped(nodes: OnnxNodes, node: Node, at: Applied) -> None:
     clamp = clamp_of(node.operator)
     if clamp is None:
-        write_operator(nodes, node.operator, inputs, constants, output)
+        write_operator(nodes, node.operator, at)
         return
-    write_operator(nodes, node.operator, inputs, constants, f"{output}/unclamped")
-    nodes.clamp(clamp, f"{output}/unclamped", output)
+    unclamped = f"{at.output}/unclamped"
+    write_operator(nodes, node.operator, replace(at, output=unclamped))
+    nodes.clamp(clamp, unclamped, at.output)
 
 
 class _QdqWriter:
@@ -70,20 +77,31 @@ class _QdqWriter:
         self.quantized = quantized
         self.activation = activation
         self.io = io
+        graph = quantized.graph
+        self.bytes = frozenset((*graph.inputs, *graph.outputs) if io == "uint8" else ())
         self.nodes = OnnxNodes()
 
     def write_node(self, node: Node) -> None:
-        inputs = [f"{name}/real" for name in node.inputs]
-        constants: list[str] = []
-        if isinstance(node.operator, Conv | Gemm):
-            constants = self._constants(node)
         params = self.quantized.activations[node.output]
-        clamp = clamp_of(node.operator)
+        if isinstance(node.operator, Constant):
+            spec = params.spec(node.output, (), self.activation)
+            integers = self.quantized.integer_name(node.output, self.io)
+            self.nodes.constant(integers, spec.quantize(node.operator.value))
+            return
+        if isinstance(node.operator, Requantize):
+            # Its reader takes inputs of any scale and rounds once, to what TFLite copies. Between
+            # two scales ONNX Runtime would choose a third.
+            self.nodes.add("Identity", [f"{node.inputs[0]}/real"], f"{node.output}/real")
+            return
         exact = f"{node.output}/exact"
+        inputs = [f"{name}/real" for name in node.inputs]
+        rank = _rank(self.quantized.graph, node)
+        at = Applied(inputs, self._weights(node, rank), exact, rank)
+        clamp = clamp_of(node.operator)
         if clamp is None or params.saturates_at(clamp.low, clamp.high):
-            write_operator(self.nodes, node.operator, inputs, constants, exact)
+            write_operator(self.nodes, node.operator, at)
         else:
-            _write_clamped(self.nodes, node, inputs, constants, exact)
+            _write_clamped(self.nodes, node, at)
         self.quantize(node.output, exact)
 
     def quantize(self, value: str, real: str) -> None:
@@ -94,26 +112,33 @@ class _QdqWriter:
         integers = self.quantized.integer_name(value, self.io)
         self.nodes.add("DequantizeLinear", [integers, *self._scalars(value)], real)
 
+    def dtype(self, value: str) -> Activation:
+        """Return the integer type that a value is stored in."""
+        return "uint8" if value in self.bytes else self.activation
+
     def _scalars(self, value: str) -> tuple[str, str]:
         """Add scale and zero point of a value. Rank 0: with rank 1, ONNX Runtime fuses no Add."""
-        spec = self.quantized.activations[value].spec(value, (), self.activation)
+        spec = self.quantized.activations[value].spec(value, (), self.dtype(value))
         return (
             self.nodes.constant(f"{value}/scale", np.asarray(spec.scale, np.float32)),
             self.nodes.constant(f"{value}/zero_point", np.asarray(spec.zero_point, spec.dtype)),
         )
 
-    def _constants(self, node: Node) -> list[str]:
-        weights = self.quantized.weights[node.name]
+    def _weights(self, node: Node, rank: int) -> list[str]:
+        """Add the integers of a node's weight and bias, where it has them, and their meaning."""
+        weights = self.quantized.weights.get(node.name)
+        if weights is None:
+            return []
         scale = np.asarray(weights.params.scale, np.float32)
-        parts: tuple[tuple[str, Array, Array], ...] = (
-            ("weight", weights.weight, scale),
-            ("bias", weights.bias, weights.bias_scale),
+        parts: tuple[tuple[Array, Array], ...] = (
+            (weights.weight, scale),
+            (weights.bias, weights.bias_scale),
         )
         names = []
-        for part, integers, scales in parts:
+        for part, (integers, scales) in zip(PARTS, parts, strict=True):
             base = f"{node.name}/{part}"
             operands = [
-                self.nodes.constant(base, integers),
+                self.nodes.constant(base, beside(node.operator, rank, integers)),
                 self.nodes.constant(f"{base}/scale", scales),
                 self.nodes.constant(f"{base}/zero_point", np.zeros(len(scales), integers.dtype)),
             ]
@@ -132,7 +157,7 @@ def write_qdq(
 
     Args: activation: how activations are stored; the integers are the same but for a shift of
         128. ONNX Runtime on x86 runs every convolution in integers only with uint8;
-        io: whether input and outputs are integers or float32.
+        io: whether input and outputs are integers as activations are, uint8, or float32.
     """
     graph = quantized.graph
     writer = _QdqWriter(quantized, activation, io)
@@ -141,15 +166,15 @@ def write_qdq(
     writer.dequantize(graph.input, f"{graph.input}/real")
     for node in graph.nodes:
         writer.write_node(node)
-        if graph.consumers[node.output]:
+        if graph.consumers[node.output] and not isinstance(node.operator, Requantize):
             writer.dequantize(node.output, f"{node.output}/real")
     metadata = {CARD_KEY: card.to_json()}
     if io == "float32":
         for name in graph.outputs:
             writer.dequantize(name, name)
     else:
-        metadata[TENSORS_KEY] = json.dumps(_meanings(quantized, activation))
-    dtype = "float32" if io == "float32" else activation
+        metadata[TENSORS_KEY] = json.dumps(_meanings(quantized, writer.dtype(graph.input)))
+    dtype = "float32" if io == "float32" else writer.dtype(graph.input)
     model = _model(graph, writer.nodes, {graph.input: dtype}, dict.fromkeys(graph.outputs, dtype))
     helper.set_model_props(model, metadata)
     return model

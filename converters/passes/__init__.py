@@ -8,11 +8,23 @@ from dataclasses import dataclass
 from converters.graph import Graph, Pass
 from converters.passes.fold_affine import fold_affine
 from converters.passes.fold_clamp import fold_clamp
+from converters.passes.fuse_gelu import fuse_gelu
+from converters.passes.fuse_hard_swish import fuse_hard_swish
+from converters.passes.fuse_rsqrt import fuse_rsqrt
 from converters.passes.lower_affine import lower_affine
 from converters.passes.remove_unused import remove_unused
 
-# In order: a clamp can only join its convolution once the BatchNormalization between is gone.
-PASSES: tuple[Pass, ...] = (remove_unused, fold_affine, lower_affine, fold_clamp)
+# In order: a function is recognised once its constants are joined, and before a clamp of it is; a
+# clamp can only join its convolution once the BatchNormalization between is gone.
+PASSES: tuple[Pass, ...] = (
+    remove_unused,
+    fold_affine,
+    fuse_gelu,
+    fuse_hard_swish,
+    fuse_rsqrt,
+    lower_affine,
+    fold_clamp,
+)
 
 
 @dataclass(frozen=True, slots=True)

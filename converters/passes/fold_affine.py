@@ -1,4 +1,4 @@
-"""Fold a BatchNormalization (or any per-channel affine) into the convolution or Gemm before it."""
+"""Fold a BatchNormalization (or any per-channel affine) into what gives its channels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from edge.tensors import F32
 def fold_affine(graph: Graph) -> PassResult:
     """Multiply each output channel's weights by its gain: g (W x + b) + o = (g W) x + (g b + o).
 
-    Left alone: an affine whose producer is no convolution or Gemm, already ends in a clamp, or
-    is also read by somebody else.
+    Two affines of one axis are one. Left alone: an affine whose producer is no convolution, Gemm or
+    affine of that axis, already ends in a clamp, or is also read by somebody else.
     """
     nodes: dict[str, Node] = {}  # by output, in order
     changed, left = [], []
@@ -26,7 +26,7 @@ def fold_affine(graph: Graph) -> PassResult:
             reason = _why_not(graph, node, before)
             if reason is None and before is not None:
                 operator = before.operator
-                assert isinstance(operator, Conv | Gemm)  # noqa: S101 (_why_not checked it)
+                assert isinstance(operator, Affine | Conv | Gemm)  # noqa: S101 (_why_not checked it)
                 del nodes[source]
                 nodes[node.output] = replace(
                     before, operator=folded(operator, node.operator), output=node.output
@@ -38,11 +38,14 @@ def fold_affine(graph: Graph) -> PassResult:
     return PassResult(graph.with_nodes(nodes.values()), tuple(changed), tuple(left))
 
 
-def folded(operator: Conv | Gemm, affine: Affine) -> Conv | Gemm:
+def folded(operator: Affine | Conv | Gemm, affine: Affine) -> Affine | Conv | Gemm:
     """Return `operator` followed by `affine` as one operator, computed in float64."""
-    gain = affine.gain.astype(np.float64)
+    gain = affine.weight.astype(np.float64)
+    if isinstance(operator, Affine):
+        offset = (operator.bias * gain + affine.bias).astype(np.float32)
+        return replace(affine, weight=(operator.weight * gain).astype(np.float32), bias=offset)
     weight = scale_channels(operator.weight, gain)
-    bias = (operator.bias * gain + affine.offset).astype(np.float32)
+    bias = (operator.bias * gain + affine.bias).astype(np.float32)
     return replace(operator, weight=weight, bias=bias)
 
 
@@ -53,10 +56,19 @@ def scale_channels(weight: F32, gain: np.typing.NDArray[np.float64]) -> F32:
 
 
 def _why_not(graph: Graph, node: Node, before: Node | None) -> str | None:
-    if before is None or not isinstance(before.operator, Conv | Gemm):
+    if before is None or not isinstance(before.operator, Affine | Conv | Gemm):
         return f"{before.kind if before else 'the input'} before it has no weights"
-    if before.operator.clamp is not None:
+    assert isinstance(node.operator, Affine)  # noqa: S101 (the caller checked it)
+    if node.operator.axis != _channel_axis(before.operator, len(graph.shapes[node.output])):
+        return f"it is along another axis than the channels of {before.name}"
+    if not isinstance(before.operator, Affine) and before.operator.clamp is not None:
         return f"{before.name} ends in a clamp"
     if not graph.is_only_read_by(node.inputs[0], node):
         return f"the output of {before.name} is read elsewhere too"
     return None
+
+
+def _channel_axis(operator: Affine | Conv | Gemm, rank: int) -> int:
+    if isinstance(operator, Affine):
+        return operator.axis
+    return 1 if isinstance(operator, Conv) else rank - 1

@@ -9,7 +9,7 @@ from converters.operators import Clamp, Clamped
 
 
 def fold_clamp(graph: Graph) -> PassResult:
-    """Move each clamp into the Conv, Gemm, Add or Clamp before it.
+    """Move each clamp into the Conv, Gemm, Add, Sub, Mul, Div or Clamp before it.
 
     Calibration then sees that operator's output after the clamp, never before: quantizing the
     unclamped output would spend most of the 256 steps on values that the clamp throws away.

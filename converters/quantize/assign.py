@@ -9,8 +9,23 @@ import numpy as np
 
 from calibration.observers import RangeTable
 from converters.errors import ConvertError
-from converters.graph import Graph
-from converters.operators import Add, Clamp, Conv, Gemm, GlobalAveragePool, clamp_of
+from converters.graph import Graph, Node
+from converters.operators import (
+    Add,
+    Affine,
+    Clamp,
+    Constant,
+    Conv,
+    Gemm,
+    GlobalAveragePool,
+    HardSwish,
+    Mul,
+    ReduceMean,
+    Requantize,
+    Sub,
+    Weighted,
+    clamp_of,
+)
 from converters.quantize.params import QuantParams, from_range
 from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
 from converters.quantize.rules import (
@@ -18,21 +33,24 @@ from converters.quantize.rules import (
     MAX_CLAMP_FACTOR,
     MAX_CONV_FACTOR,
     MAX_CONV_STEPS,
+    MAX_HARD_SWISH_FACTOR,
     MAX_MEAN_FACTOR,
-    QUANT_RULES,
+    MAX_MUL_FACTOR,
     Tie,
+    rule_of,
 )
 from converters.quantize.weights import quantize_weights, reachable_bias
 
 
 def observed_values(graph: Graph) -> tuple[str, ...]:
     """Return the values whose ranges calibration must measure, in the order of the graph."""
-    return tuple(
-        node.output
-        for node in graph.nodes
-        if QUANT_RULES[type(node.operator)].output is Tie.OBSERVED
-        and QUANT_RULES[type(node.operator)].fixed is None
-    )
+    return tuple(node.output for node in graph.nodes if _is_observed(node))
+
+
+def _is_observed(node: Node) -> bool:
+    rule = rule_of(node.operator)
+    is_known = rule.fixed is not None or isinstance(node.operator, Constant)
+    return rule.output is Tie.OBSERVED and not is_known
 
 
 def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> QuantizedGraph:
@@ -42,42 +60,117 @@ def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> Quant
         ranges: of every value that `observed_values` names.
     Raises: ConvertError: a constant cannot be quantized; the node is named.
     """
-    activations: dict[str, QuantParams] = {graph.input: input_params}
+    activations = dict.fromkeys(graph.inputs, input_params)
     weights: dict[str, QuantizedWeights] = {}
     for node in graph.nodes:
-        rule = QUANT_RULES[type(node.operator)]
+        rule = rule_of(node.operator)
         inputs = [activations[name] for name in node.inputs]
         if rule.fixed is not None:
             params = rule.fixed
+        elif isinstance(node.operator, Constant):
+            params = from_range(float(node.operator.value.min()), float(node.operator.value.max()))
         elif rule.output is Tie.TO_INPUT:
             params = inputs[0]
         else:
             measured = ranges[node.output]
             alone = node.operator if isinstance(node.operator, Clamp) else None
             params = _within(alone or clamp_of(node.operator), measured.low, measured.high)
-        if isinstance(node.operator, Conv | Gemm):
-            axis = rule.weight_axis or 0
-            bias = reachable_bias(node.operator, axis, inputs[0], params)
-            try:
-                quantized = quantize_weights(
-                    replace(node.operator, bias=bias), axis, inputs[0].scale[0]
-                )
-            except ConvertError as cause:
-                raise ConvertError(f"{node.name} ({node.kind}): {cause}") from cause
-            weights[node.name] = quantized
-            params = _fit_sums(params, quantized)
-        elif isinstance(node.operator, Add):
-            largest = max(p.scale[0] for p in inputs)
-            params = _widened(params, largest / params.scale[0] / MAX_ADD_FACTOR)
-        elif isinstance(node.operator, Clamp):
-            factor = inputs[0].scale[0] / params.scale[0]
-            params = _widened(params, factor / MAX_CLAMP_FACTOR)
-        elif isinstance(node.operator, GlobalAveragePool):
-            pixels = math.prod(graph.shapes[node.inputs[0]][2:])
-            factor = inputs[0].scale[0] / (params.scale[0] * pixels)
-            params = _widened(params, factor / MAX_MEAN_FACTOR)
+        if isinstance(node.operator, Weighted):
+            weights[node.name] = _weights(node, inputs[0], params)
         activations[node.output] = params
+        smallest = _smallest_scale(QuantizedGraph(graph, activations, weights), node)
+        activations[node.output] = _widened(params, smallest / params.scale[0])
+    return _with_same_inputs(QuantizedGraph(graph, activations, weights))
+
+
+def _weights(node: Node, given: QuantParams, taken: QuantParams) -> QuantizedWeights:
+    """Return a node's integers between these parameters. Raises: ConvertError: naming the node."""
+    operator = node.operator
+    assert isinstance(operator, Weighted)  # noqa: S101 (the caller checked it)
+    axis = rule_of(operator).weight_axis or 0
+    try:
+        nearer = replace(operator, bias=reachable_bias(operator, axis, given, taken))
+        return quantize_weights(nearer, axis, given.scale[0])
+    except ConvertError as cause:
+        raise ConvertError(f"{node.name} ({node.kind}): {cause}") from cause
+
+
+def _smallest_scale(quantized: QuantizedGraph, node: Node) -> float:
+    """Return the scale that a node's output must stay above for its kernels to compute it."""
+    scales = [quantized.activations[name].scale[0] for name in node.inputs]
+    shapes = quantized.graph.shapes
+    match node.operator:
+        case Affine() | Conv() | Gemm():
+            weights = quantized.weights[node.name]
+            factors = weights.bias_scale.astype(np.float64)
+            sums = factors * weights.largest_sum()
+            return float(max(factors.max() / MAX_CONV_FACTOR, sums.max() / MAX_CONV_STEPS))
+        case Add() | Sub():
+            return max(scales) / MAX_ADD_FACTOR
+        case Mul():
+            return math.prod(scales) / MAX_MUL_FACTOR
+        case Clamp():
+            return scales[0] / MAX_CLAMP_FACTOR
+        case GlobalAveragePool() | ReduceMean():
+            size = math.prod(shapes[node.inputs[0]]) / math.prod(shapes[node.output])
+            return scales[0] / (size * MAX_MEAN_FACTOR)
+        case HardSwish():
+            return scales[0] / MAX_HARD_SWISH_FACTOR
+        case _:
+            return 0.0
+
+
+def _with_same_inputs(quantized: QuantizedGraph) -> QuantizedGraph:
+    """Bring the inputs of a Concat and its like to the parameters of its output.
+
+    Where nobody else reads such an input, what makes it writes it with those parameters: the
+    values are rounded once, and no operator is needed. Any other is requantized.
+    """
+    graph = quantized.graph
+    activations, weights = dict(quantized.activations), dict(quantized.weights)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        inputs = list(node.inputs)
+        if rule_of(node.operator).same_inputs:
+            params = activations[node.output]
+            for index, name in enumerate(inputs):
+                if activations[name] == params:
+                    continue
+                chain = _retied(quantized, name, node, params)
+                if chain:
+                    activations |= dict.fromkeys(chain, params)
+                    maker = graph.producers[chain[-1]]
+                    if maker.name in weights:
+                        given = activations[maker.inputs[0]]
+                        weights[maker.name] = _weights(maker, given, params)
+                    continue
+                inputs[index] = f"{name}/{node.name}/{index}"
+                activations[inputs[index]] = params
+                step = Node(f"{node.name}/requantize/{index}", Requantize(), (name,), inputs[index])
+                nodes.append(step)
+        nodes.append(replace(node, inputs=tuple(inputs)))
+    if len(nodes) > len(graph.nodes):
+        graph = graph.with_nodes(nodes)
     return QuantizedGraph(graph, activations, weights)
+
+
+def _retied(
+    quantized: QuantizedGraph, value: str, reader: Node, params: QuantParams
+) -> tuple[str, ...]:
+    """Return the values that take `params` if `value`, which `reader` alone reads, does.
+
+    None where it, or what it is a copy of, has another reader, or may not have these parameters.
+    """
+    maker = quantized.graph.producers.get(value)
+    if maker is None or not quantized.graph.is_only_read_by(value, reader):
+        return ()
+    rule = rule_of(maker.operator)
+    if rule.fixed is not None or rule.same_inputs:
+        return ()
+    if rule.output is Tie.TO_INPUT:
+        rest = _retied(quantized, maker.inputs[0], maker, params)
+        return (value, *rest) if rest else ()
+    return (value,) if params.scale[0] > _smallest_scale(quantized, maker) else ()
 
 
 def _within(clamp: Clamp | None, low: float, high: float) -> QuantParams:
@@ -96,11 +189,3 @@ def _widened(params: QuantParams, factor: float) -> QuantParams:
     if factor < 1:
         return params
     return QuantParams((float(np.float32(params.scale[0] * factor * 1.01)),), params.zero_point)
-
-
-def _fit_sums(params: QuantParams, weights: QuantizedWeights) -> QuantParams:
-    """Keep what a kernel makes of its sums, in the output's steps, inside what it computes."""
-    factors = weights.bias_scale.astype(np.float64) / params.scale[0]
-    steps = factors * weights.largest_sum()
-    widest = max(factors.max() / MAX_CONV_FACTOR, steps.max() / MAX_CONV_STEPS)
-    return _widened(params, float(widest))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from converters.graph import Graph
 from converters.quantize.params import QMAX, QMIN, QuantParams
 
-# What a caller of an artifact gives and gets: the integers themselves, or float32.
-Io = Literal["integer", "float32"]
+# What a caller of an artifact gives and gets: the integers themselves, uint8, or float32.
+Io = Literal["integer", "uint8", "float32"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

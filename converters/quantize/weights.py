@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.errors import ConvertError
-from converters.operators import Conv, Gemm
+from converters.operators import Weighted
 from converters.quantize.params import SMALLEST_SCALE, QuantParams
 from converters.quantize.quantized import QuantizedWeights
 
@@ -15,7 +15,7 @@ BIAS_LIMIT = 2.0**30  # half of int32: the sum over a window adds to the bias
 SUM_LIMIT = 2**31  # kernels sum in int32, which wraps without a word
 
 
-def quantize_weights(operator: Conv | Gemm, axis: int, input_scale: float) -> QuantizedWeights:
+def quantize_weights(operator: Weighted, axis: int, input_scale: float) -> QuantizedWeights:
     """Return int8 weights by rounding to nearest, and int32 biases.
 
     A channel's scale is its largest absolute weight over 127, but never so small that its bias, or
@@ -44,7 +44,7 @@ def quantize_weights(operator: Conv | Gemm, axis: int, input_scale: float) -> Qu
 
 
 def _rounded(
-    operator: Conv | Gemm, axis: int, scale: NDArray[np.float64], input_scale: float
+    operator: Weighted, axis: int, scale: NDArray[np.float64], input_scale: float
 ) -> QuantizedWeights:
     """Round weights and biases, given the scale of each channel [O]."""
     scale32 = scale.astype(np.float32)
@@ -58,7 +58,7 @@ def _rounded(
 
 
 def reachable_bias(
-    operator: Conv | Gemm, axis: int, given: QuantParams, taken: QuantParams
+    operator: Weighted, axis: int, given: QuantParams, taken: QuantParams
 ) -> NDArray[np.float32]:
     """Return float32 [O]: the biases, each no larger than saturates the output for every input.
 

@@ -24,8 +24,10 @@ SCHEMA_VERSION = 3
 BUFFER_ALIGNMENT = 16
 
 TENSOR_TYPES = {
+    "float16": schema.TensorType.FLOAT16,
     "float32": schema.TensorType.FLOAT32,
     "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
     "int32": schema.TensorType.INT32,
 }
 
@@ -97,6 +99,14 @@ class TfliteBuilder:
     def constant(self, name: str, value: Array, params: QuantParams | None = None) -> int:
         """Add a constant tensor of the array's own shape and type."""
         return self.tensor(name, value.shape, str(value.dtype), params, value)
+
+    def like(self, source: int, name: str, dims: Sequence[int], dtype: str | None = None) -> int:
+        """Add a tensor of a tensor's type and quantization, or of a plain `dtype`."""
+        index = self.tensor(name, dims, dtype or "float32")
+        if dtype is None:
+            self.tensors[index].type = self.tensors[source].type
+            self.tensors[index].quantization = self.tensors[source].quantization
+        return index
 
     def operator(
         self,

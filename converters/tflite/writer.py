@@ -2,82 +2,129 @@
 
 from __future__ import annotations
 
-from ai_edge_litert import schema_py_generated as schema
+from collections.abc import Mapping
 
 from converters.errors import Refusal, UnsupportedModelError
 from converters.graph import Graph
-from converters.operators import AveragePool, MaxPool
+from converters.operators import AveragePool
+from converters.quantize.params import QuantParams
 from converters.quantize.quantized import Io, QuantizedGraph
 from converters.tflite import metadata
-from converters.tflite.builder import Opcode, TfliteBuilder
-from converters.tflite.context import Context
+from converters.tflite.builder import TfliteBuilder
+from converters.tflite.context import Context, Held, Placed, in_order, usual
 from converters.tflite.handlers import WRITERS, pool
-from converters.tflite.layout import Placed, flattened_outputs, place
+from converters.tflite.layout import Layout, of_input, order_of_axes
+from converters.tflite.numbers import FloatNumbers, Int8Numbers, Numbers
+from converters.tflite.opcodes import DEQUANTIZE, QUANTIZE, REQUANTIZE
 from edge.card import ModelCard
 
-QUANTIZE = Opcode(schema.BuiltinOperator.QUANTIZE, 1)
-DEQUANTIZE = Opcode(schema.BuiltinOperator.DEQUANTIZE, 2)
 
-
-def check(graph: Graph) -> dict[str, Placed]:
-    """Return where each value lies, if the whole graph has a TFLite form.
-
-    Raises: UnsupportedModelError: it has not; all reasons.
-    """
-    placed = place(graph)
+def check(graph: Graph, where: str) -> None:
+    """See that every node has a TFLite form. Raises: UnsupportedModelError: all that have none."""
     refusals = []
     for node in graph.nodes:
-        if isinstance(node.operator, AveragePool | MaxPool):
+        reason = None
+        if isinstance(node.operator, AveragePool):
             reason = pool.why_not(graph.shapes[node.inputs[0]], node.operator)
-            if reason is not None:
-                refusals.append(Refusal(node.name, node.kind, reason))
-    for name in flattened_outputs(graph, placed):
-        node = graph.producers[name]
-        reason = "an output that is a flattened image needs a transpose"
-        refusals.append(Refusal(node.name, node.kind, reason))
+        elif type(node.operator) not in WRITERS:
+            reason = "has no TFLite form by itself; only as part of a GELU"
+        if reason is not None:
+            refusals.append(Refusal(node.name, node.kind, reason))
     if refusals:
-        raise UnsupportedModelError(graph.name, refusals)
-    return dict(placed)
+        raise UnsupportedModelError(where, refusals)
 
 
 def write_tflite(quantized: QuantizedGraph, card: ModelCard, *, io: Io = "integer") -> bytes:
     """Return the int8 model, the card and the labels inside.
 
-    Args: io: whether input and outputs are int8, or float32 behind a QUANTIZE and a DEQUANTIZE.
-    Raises: UnsupportedModelError, ConvertError: a node has no TFLite form.
+    Args: io: whether input and outputs are int8, or uint8 or float32 behind a QUANTIZE and before
+        another or a DEQUANTIZE.
     """
-    graph = quantized.graph
-    context = Context(TfliteBuilder(graph.name), quantized, check(graph), io)
-    builder = context.builder
-    given = _add_input(context, graph.input)
+    return _write(Int8Numbers(quantized, io), card, io)[0]
+
+
+def write_float_tflite(graph: Graph, card: ModelCard, *, half: bool = False) -> bytes:
+    """Return the float32 model, the card and the labels inside.
+
+    Args: half: keep the weights as float16, which computes the same as float32 but rounds them.
+    """
+    return _write(FloatNumbers(graph, half), card, "float32")[0]
+
+
+def layouts(quantized: QuantizedGraph, io: Io) -> Mapping[str, Layout]:
+    """Return how each value that has a tensor of its own lies in the file `write_tflite` gives."""
+    context = _write(Int8Numbers(quantized, io), None, io)[1]
+    return {
+        value: held.placed.layout
+        for value, held in context.held.items()
+        if context.builder.tensors[held.tensor].name == context.numbers.name(value)
+    }
+
+
+def _write(numbers: Numbers, card: ModelCard | None, io: Io) -> tuple[bytes, Context]:
+    graph = numbers.graph
+    context = Context(TfliteBuilder(graph.name), numbers)
+    given = [(name, _add_input(context, name, io)) for name in graph.inputs]
     for node in graph.nodes:
         WRITERS[type(node.operator)](context, node, node.operator)
-    taken = [(name, _add_output(context, name)) for name in graph.outputs]
-    metadata.add_card(builder, card)
-    model = builder.finish([(graph.input, given)], taken)
-    return metadata.append_labels(model, card.labels)
+    taken = [(name, _add_output(context, name, io)) for name in graph.outputs]
+    if card is None:
+        return b"", context
+    metadata.add_card(context.builder, card)
+    return metadata.append_labels(context.builder.finish(given, taken), card.labels), context
 
 
-def _add_input(context: Context, name: str) -> int:
+def _add_input(context: Context, name: str, io: Io) -> int:
     """Add what the caller gives, and return its tensor."""
-    if context.io == "integer":
-        return context.add_value(name)
-    given = context.builder.tensor(name, context.placed[name].shape, "float32")
-    context.builder.operator(QUANTIZE, [given], context.add_value(name))
+    shape = context.shape(name)
+    layout = of_input(shape)
+    placed = in_order(shape, order_of_axes(layout) or ())
+    tensor = context.add_value(name, placed)
+    if io == "integer" or context.numbers.dtype == "float32":
+        return tensor
+    given = _seen(context, name, placed, io)
+    context.builder.operator(QUANTIZE if io == "float32" else REQUANTIZE, [given], tensor)
     return given
 
 
-def _add_output(context: Context, name: str) -> int:
-    """Add what the caller gets, in ONNX's rank, and return its tensor."""
-    builder, integers = context.builder, context.tensors[name]
-    shape = context.placed[name].shape
-    if context.is_output_vector(name):
-        shape = context.graph.shapes[name]
-        vector = context.quantized.integer_name(name, context.io)
-        integers = builder.tensor(vector, shape, "int8", context.params(name))
-        context.reshape(context.tensors[name], integers)
-    if context.io == "integer":
-        return integers
-    taken = builder.tensor(name, shape, "float32")
-    builder.operator(DEQUANTIZE, [integers], taken)
+def _seen(context: Context, name: str, placed: Placed, io: Io) -> int:
+    """Add the tensor that a caller sees where it is not the integers themselves."""
+    params = context.numbers.params(name)
+    if io == "float32" or params is None:
+        return context.builder.tensor(name, placed.dims, "float32")
+    # As uint8 every value, and the zero point, is larger by 128: the same numbers.
+    shifted = QuantParams(params.scale, (params.zero_point[0] + 128,))
+    return context.builder.tensor(name, placed.dims, "uint8", shifted)
+
+
+def _add_output(context: Context, name: str, io: Io) -> int:
+    """Add what the caller gets: an image with its channels last, anything else as in ONNX."""
+    builder = context.builder
+    held = context.held[name]
+    placed = usual(context.shape(name))
+    tensor = held.tensor
+    called = context.numbers.name(name)
+    if builder.tensors[tensor].name != called or held.placed != placed:
+        # The name belongs to what the caller gets.
+        if builder.tensors[tensor].name == called:
+            builder.tensors[tensor].name = f"{called}/inside"
+        tensor = _given_out(context, name, placed)
+        builder.tensors[tensor].name = called
+    if io == "integer" or context.numbers.dtype == "float32":
+        return tensor
+    taken = _seen(context, name, placed, io)
+    builder.operator(DEQUANTIZE if io == "float32" else REQUANTIZE, [tensor], taken)
     return taken
+
+
+def _given_out(context: Context, name: str, placed: Placed) -> int:
+    """Return a tensor of its own that holds a value as `placed`."""
+    tensor = context.brought(name, placed)
+    taken = {held.tensor for held in context.held.values()}
+    if tensor not in taken:
+        context.held[name] = Held(tensor, placed)
+        return tensor
+    output = context.builder.like(tensor, name, placed.dims)
+    context.reshape(tensor, output)
+    context.held[name] = Held(output, placed)
+    return output

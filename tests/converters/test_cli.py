@@ -63,6 +63,17 @@ def test_json_says_what_was_written_and_how_good_it_is(
     assert data == json.loads((tmp_path / "new" / "out" / "net.int8.json").read_text())
 
 
+@pytest.mark.parametrize("kind", ["float32", "float16"])
+def test_without_quantization(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    assert main([f"--{kind}", str(model_file), "-o", str(tmp_path)]) == 0
+    assert outputs(tmp_path) == {f"net.{kind}.{end}" for end in ("html", "json", "tflite")}
+    out, _ = capsys.readouterr()
+    assert f"{kind} TFLite" in out
+    assert "calibrat" not in out
+
+
 def refusal(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """Run a command that must be refused and return its one message."""
     assert main(args) == 2
@@ -154,15 +165,19 @@ def test_broken_images_among_good_ones_are_counted(
         (["--color", "gray"], "the model's input has 3 channel(s)"),
         (["--mean", "1,2"], "mean [1.0, 2.0]"),
         (["--std", "0"], "std [0.0]"),
+        (["--float16", "--formats", "onnx,tflite"], "--float16 writes TFLite alone"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused(
     model_file: Path, capsys: pytest.CaptureFixture[str], flags: list[str], expected: str
 ) -> None:
-    assert expected in refusal(["--int8", str(model_file), *flags], capsys)
+    assert expected in refusal([str(model_file), *flags], capsys)
 
 
-@pytest.mark.parametrize("flags", [["--formats", "h5"], ["--resize", "x"], ["--mean", "a"], []])
+@pytest.mark.parametrize(
+    "flags",
+    [["--formats", "h5"], ["--resize", "x"], ["--mean", "a"], ["--int8", "--float32"], []],
+)
 def test_usage_errors_exit_with_2(flags: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["model.onnx", *flags] if flags else [])
@@ -186,8 +201,8 @@ def test_a_gate_that_is_not_met_exits_with_3_and_writes_nothing(
 
     monkeypatch.setitem(observers.RULES, "mse", narrow)
     # The truth is what float says, so that float is always right.
-    from converters import pipeline
     from converters.request import Request
+    from converters.source import read_source
 
     out = tmp_path / "out"
     labelled = tmp_path / "labelled"
@@ -198,7 +213,7 @@ def test_a_gate_that_is_not_met_exits_with_3_and_writes_nothing(
     assert main([*args, *flags]) == 3
     assert "points of top-1 below float" in capsys.readouterr().err
     assert not out.exists()
-    assert pipeline.read_source(Request(model_file, out)).graph  # the model itself is fine
+    assert read_source(Request(model_file, out)).graph  # the model itself is fine
 
 
 def _label_as_float(model: Path, pictures: Path, folder: Path) -> None:

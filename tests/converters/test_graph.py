@@ -13,7 +13,7 @@ RELU = Clamp(0.0, 6.0)
 def chain(*operators: Operator) -> Graph:
     """Return a graph of one-input operators, one after the other: values v0, v1, …"""
     nodes = [Node(f"n{i}", op, (f"v{i}",), f"v{i + 1}") for i, op in enumerate(operators)]
-    return Graph("g", "v0", (1, 3, 4, 4), (f"v{len(nodes)}",), tuple(nodes))
+    return Graph("g", {"v0": (1, 3, 4, 4)}, (f"v{len(nodes)}",), tuple(nodes))
 
 
 GOOD = chain(RELU, GlobalAveragePool(), Reshape((1, 3)))

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
 import pytest
 
 from calibration.progress import silent
-from converters import pipeline
+from converters import outputs, pipeline
 from converters.errors import ConvertError
 from converters.onnx_import.load import card_of
 from converters.pipeline import Conversion
 from converters.request import PreprocessFlags, Request
+from converters.source import read_source
 from edge.backends import open_model
 from edge.card import CARD_KEY, ModelCard
 from edge.errors import EdgeError, GateError
@@ -97,6 +99,70 @@ def test_float_io_is_the_same_network_behind_float(conversion: Conversion, tmp_p
         np.testing.assert_array_equal(scores[0], scores[1])
 
 
+@pytest.mark.parametrize("target", ["any", "arm"])
+def test_uint8_io_is_the_same_network_128_higher(
+    conversion: Conversion, tmp_path: Path, target: str
+) -> None:
+    made = pipeline.convert(replace(conversion.request, io="uint8", target=target), silent)
+    shape = conversion.source.graph.input_shape
+    x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    for kind in conversion.artifacts:
+        given = x.transpose(0, 2, 3, 1) if kind == "tflite" else x
+        scores = []
+        for name, artifacts in (("integer", conversion.artifacts), ("uint8", made.artifacts)):
+            path = tmp_path / f"{name}.{kind}"
+            path.write_bytes(artifacts[kind])
+            backend = open_model(path, exact_kernels=True)
+            if name == "uint8":
+                assert (backend.spec.input.dtype, backend.spec.output.dtype) == ("uint8", "uint8")
+            backend.input_view()[...] = backend.spec.input.quantize(given)
+            scores.append(backend.spec.output.dequantize(backend.run()).copy())
+        np.testing.assert_array_equal(scores[0], scores[1])
+    # Every tensor is held against the other format's, the shifted ones included.
+    assert {check.name for check in made.verification.tensors if check.steps is not None} == {
+        check.name for check in conversion.verification.tensors if check.steps is not None
+    }
+
+
+def test_a_source_with_its_channels_last(pictures: Path, tmp_path: Path) -> None:
+    body = "t = Transpose<perm=[0,3,1,2]>(x) c = Conv<pads=[1,1,1,1]>(t, w) r = Relu(c) "
+    body += "p = GlobalAveragePool(r) f = Flatten(p) y = Gemm(f, g)"
+    model = build(body, "float[N,32,32,3]", w=normal(8, 3, 3, 3), g=normal(8, 5))
+    path = tmp_path / "last.onnx"
+    onnx.save(model, path)
+    rows = np.random.default_rng(1).uniform(-1, 1, (6, 32, 32, 3)).astype(np.float32)
+    np.savez(tmp_path / "rows.npz", rows=rows)
+    for images in (str(pictures), str(tmp_path / "rows.npz")):
+        request = Request(path, tmp_path, images, 4)
+        made = pipeline.convert(request, silent)
+        assert made.inventories["tflite"].count("TRANSPOSE") == 0
+        assert (made.verification.tensors[-1].steps or 0) <= 1
+        real = pipeline.convert(replace(request, kind="float32", formats=("tflite",)), silent)
+        assert (real.verification.scores["tflite"].sqnr_db or 0) > 100
+
+
+@pytest.mark.parametrize(("kind", "db"), [("float32", 100.0), ("float16", 50.0)])
+def test_without_quantization_only_tflite_is_written(
+    conversion: Conversion, tmp_path: Path, kind: Literal["float32", "float16"], db: float
+) -> None:
+    request = replace(conversion.request, kind=kind, formats=("tflite",), out=tmp_path)
+    made = pipeline.convert(request, silent)
+    assert list(made.artifacts) == ["tflite"]
+    assert (made.quantized, made.calibrated, made.verification.tensors) == (None, None, ())
+    score = made.verification.scores["tflite"]
+    assert score.agreement == 1
+    assert score.sqnr_db is not None
+    assert score.sqnr_db > db
+    names = [path.name for path in outputs.save(made)]
+    assert names == [f"net.{kind}.{end}" for end in ("tflite", "json", "html")]
+    backend = open_model(tmp_path / names[0])
+    assert backend.spec.input.dtype == "float32"
+    assert backend.spec.card == made.card
+    half = len(made.artifacts["tflite"]) < 0.6 * made.verification.size_bytes["float"]
+    assert half == (kind == "float16")
+    assert "float32" in outputs.to_text(made, ())
+
+
 def test_the_models_own_card_decides_unless_a_flag_does(
     model_file: Path, pictures: Path, tmp_path: Path
 ) -> None:
@@ -107,17 +173,17 @@ def test_the_models_own_card_decides_unless_a_flag_does(
     path = tmp_path / "carded.onnx"
     onnx.save(model, path)
     request = Request(path, tmp_path, str(pictures), 4)
-    source = pipeline.read_source(request)
+    source = read_source(request)
     assert source.card.preprocess == spec
     assert source.card.labels == tuple("abcde")
     assert source.notes == ()
     flags = PreprocessFlags(resize=33)
-    changed = pipeline.read_source(replace(request, picture=flags))
+    changed = read_source(replace(request, picture=flags))
     assert changed.card.preprocess == replace(spec, resize=33)
 
 
 def test_without_card_and_flags_the_default_is_said(model_file: Path, tmp_path: Path) -> None:
-    source = pipeline.read_source(Request(model_file, tmp_path))
+    source = read_source(Request(model_file, tmp_path))
     assert source.card.preprocess == PRESETS["imagenet"]
     assert "--preprocess imagenet is assumed" in source.notes[0]
 
@@ -133,7 +199,7 @@ def gray_file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("preset", [None, *PRESETS])
 def test_a_gray_model_takes_every_preset_gray(gray_file: Path, preset: str | None) -> None:
     request = Request(gray_file, gray_file.parent, picture=PreprocessFlags(preset))
-    spec = pipeline.read_source(request).card.preprocess
+    spec = read_source(request).card.preprocess
     colored = PRESETS[preset or "imagenet"]
     assert spec.color == "gray"
     for values, expected in ((spec.mean, colored.mean), (spec.std, colored.std)):
@@ -145,12 +211,12 @@ def test_a_color_that_was_given_is_not_changed(gray_file: Path) -> None:
     for preset in (None, "tf"):
         flags = PreprocessFlags(preset, color="rgb")
         with pytest.raises(ConvertError, match=r"1 channel\(s\), --color rgb has 3"):
-            pipeline.read_source(Request(gray_file, gray_file.parent, picture=flags))
+            read_source(Request(gray_file, gray_file.parent, picture=flags))
 
 
 def test_a_preset_stays_in_color_where_the_model_is(model_file: Path, tmp_path: Path) -> None:
     request = Request(model_file, tmp_path, picture=PreprocessFlags("imagenet"))
-    assert pipeline.read_source(request).card.preprocess == PRESETS["imagenet"]
+    assert read_source(request).card.preprocess == PRESETS["imagenet"]
 
 
 def test_a_damaged_card_is_refused(model_file: Path) -> None:
@@ -167,7 +233,7 @@ def test_labels_that_are_not_one_a_class_are_refused(
     path = tmp_path / "labels.txt"
     path.write_text(labels)
     with pytest.raises(EdgeError, match=r"labels"):
-        pipeline.read_source(Request(model_file, tmp_path, labels=path))
+        read_source(Request(model_file, tmp_path, labels=path))
 
 
 def test_preprocessed_tensors_calibrate_too(model_file: Path, tmp_path: Path) -> None:
@@ -177,6 +243,7 @@ def test_preprocessed_tensors_calibrate_too(model_file: Path, tmp_path: Path) ->
     made = pipeline.convert(request, silent)
     assert made.verification.pictures == "2 images held out of calibration"
     assert made.card.quantization["images"] == 4
+    assert made.calibrated is not None
     low, high = made.calibrated.input_params.low, made.calibrated.input_params.high
     step = made.calibrated.input_params.scale[0]
     assert low == pytest.approx(rows.min(), abs=step)
@@ -209,4 +276,4 @@ def test_a_model_with_two_outputs_is_refused(model_file: Path, tmp_path: Path) -
     path = tmp_path / "two.onnx"
     onnx.save(model, path)
     with pytest.raises(ConvertError, match="has 2 outputs"):
-        pipeline.read_source(Request(path, tmp_path))
+        read_source(Request(path, tmp_path))

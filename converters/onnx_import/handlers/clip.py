@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from converters.onnx_import.source import Activation, Emit, RefusedError, SourceNode
-from converters.operators import INFINITY, Clamp
+import numpy as np
+
+from converters.onnx_import.source import Activation, RefusedError, SourceNode
+from converters.operators import INFINITY, Clamp, Maximum, Minimum
 
 
-def convert(node: SourceNode) -> Emit | Activation:
+def convert(node: SourceNode) -> Activation:
+    """y = min(max(x, low), high).
+
+    An int8 range always holds zero, so only a clamp around it is what saturation computes; any
+    other is a maximum and a minimum.
+    """
+    x = node.activation(0)
     low, high = node.scalar(1, -INFINITY), node.scalar(2, INFINITY)
+    if low > high:
+        raise RefusedError(f"limits {low} to {high}; the first is above the second")
     if (low, high) == (-INFINITY, INFINITY):
-        return node.activation(0)
-    if not low <= 0 <= high or low == high:
-        # An int8 range always holds zero, so only a clamp around it is what saturation computes.
-        raise RefusedError(f"limits {low} to {high}; supported are limits around zero")
-    return Emit(Clamp(low, high), (node.activation(0),))
+        return x
+    if low <= 0 <= high and low != high:
+        return node.emit(Clamp(low, high), x)
+    if low == -INFINITY:
+        return node.emit(Minimum(), x, _number(high))
+    if high == INFINITY:
+        return node.emit(Maximum(), x, _number(low))
+    return node.emit(Minimum(), node.emit(Maximum(), x, _number(low), step="low"), _number(high))
+
+
+def _number(value: float) -> np.typing.NDArray[np.float32]:
+    return np.asarray(value, np.float32)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from converters.onnx_import.source import Emit, RefusedError, SourceNode
+from converters.onnx_import.source import Activation, RefusedError, SourceNode
 from converters.operators import Gemm
 
 
-def convert(node: SourceNode) -> Emit:
+def convert(node: SourceNode) -> Activation:
     """y = alpha A B + beta C; alpha and beta go into the constants."""
     x = node.activation(0)
     weight = node.weights(1)
@@ -29,4 +29,4 @@ def convert(node: SourceNode) -> Emit:
         weight, bias = np.ascontiguousarray(weight) * alpha, bias * beta
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise RefusedError(f"alpha {alpha} and beta {beta} give NaN or infinity")
-    return Emit(Gemm(weight, bias), (x,))
+    return node.emit(Gemm(weight, bias), x)

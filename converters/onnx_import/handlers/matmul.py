@@ -1,19 +1,16 @@
-"""MatMul by a constant matrix: a fully connected layer without bias."""
+"""MatMul: by a constant matrix it is a fully connected layer without bias."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from converters.onnx_import.source import Emit, RefusedError, SourceNode
-from converters.operators import Gemm
+from converters.onnx_import.source import Activation, SourceNode
+from converters.operators import Gemm, MatMul
 
 
-def convert(node: SourceNode) -> Emit:
-    x = node.activation(0)
-    weight = node.weights(1)
-    if weight.ndim != 2 or len(x.shape) != 2:
-        raise RefusedError(
-            f"shapes {x.shape} and {weight.shape}; supported is [1, I] times a constant [I, O]"
-        )
-    bias = np.zeros(weight.shape[1], np.float32)
-    return Emit(Gemm(np.ascontiguousarray(weight.T), bias), (x,))
+def convert(node: SourceNode) -> Activation:
+    a, b = node.operand(0), node.operand(1)
+    if isinstance(a, Activation) and isinstance(b, np.ndarray) and b.ndim == 2 and len(a.shape) > 1:
+        bias = np.zeros(b.shape[1], np.float32)
+        return node.emit(Gemm(np.ascontiguousarray(b.T), bias), a)
+    return node.emit(MatMul(), a, b)

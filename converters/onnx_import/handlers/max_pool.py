@@ -1,13 +1,13 @@
-"""MaxPool over pixels."""
+"""MaxPool; padding never wins."""
 
 from __future__ import annotations
 
 from converters.onnx_import.handlers.window import read_pool
-from converters.onnx_import.source import Emit, SourceNode
+from converters.onnx_import.source import Activation, SourceNode
 from converters.operators import MaxPool
 
 
-def convert(node: SourceNode) -> Emit:
+def convert(node: SourceNode) -> Activation:
     x = node.activation(0)
-    window = read_pool(node, x.shape)
-    return Emit(MaxPool(window.kernel, window.strides, window.pads), (x,))
+    window, _ = read_pool(node, x.shape)
+    return node.emit(MaxPool(window.kernel, window.strides, window.pads), x)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from converters.onnx_import.source import Emit, SourceNode
+from converters.onnx_import.source import Activation, SourceNode
 from converters.operators import INFINITY, Clamp
 
 
-def convert(node: SourceNode) -> Emit:
-    return Emit(Clamp(0.0, INFINITY), (node.activation(0),))
+def convert(node: SourceNode) -> Activation:
+    return node.emit(Clamp(0.0, INFINITY), node.activation(0))

@@ -1,24 +1,24 @@
-"""Reshape to a constant shape that keeps the batch."""
+"""Reshape to a constant shape."""
 
 from __future__ import annotations
 
 import math
 
-from converters.onnx_import.source import Activation, Emit, RefusedError, SourceNode
+from converters.onnx_import.source import Activation, RefusedError, SourceNode
 from converters.operators import Reshape, Shape
 
 
-def convert(node: SourceNode) -> Emit | Activation:
+def convert(node: SourceNode) -> Activation:
     x = node.activation(0)
     target = node.whole_numbers(1)
     if target is None:
         raise RefusedError("its shape was left out")
-    if target and target[0] == node.source_batch:
+    if node.source_batch > 1 and target and target[0] == node.source_batch:
         target[0] = 1
     shape = _resolve(target, x.shape, allow_zero=bool(node.attribute("allowzero", 0)))
     if shape == x.shape:
         return x
-    return Emit(Reshape(shape), (x,))
+    return node.emit(Reshape(shape), x)
 
 
 def _resolve(target: list[int], x: Shape, *, allow_zero: bool) -> Shape:
@@ -36,8 +36,6 @@ def _resolve(target: list[int], x: Shape, *, allow_zero: bool) -> Shape:
         if known <= 0 or math.prod(x) % known:
             raise RefusedError(f"shape {target} does not fit an input {x}")
         sides[sides.index(-1)] = math.prod(x) // known
-    if not sides or any(side < 1 for side in sides) or math.prod(sides) != math.prod(x):
+    if any(side < 1 for side in sides) or math.prod(sides) != math.prod(x):
         raise RefusedError(f"shape {target} does not fit an input {x}")
-    if sides[0] != x[0]:
-        raise RefusedError(f"shape {target} mixes the batch with other axes")
     return tuple(sides)

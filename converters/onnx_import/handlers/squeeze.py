@@ -1,19 +1,35 @@
-"""Squeeze of sides that are 1, behind the batch."""
+"""Squeeze and Unsqueeze: sides of 1 go or come."""
 
 from __future__ import annotations
 
-from converters.onnx_import.source import Emit, RefusedError, SourceNode
+from converters.onnx_import.source import Activation, RefusedError, SourceNode
 from converters.operators import Reshape
 
+AXES_AS_INPUT = 13  # the opset from which on the axes are an input
 
-def convert(node: SourceNode) -> Emit:
+
+def squeeze(node: SourceNode) -> Activation:
     x = node.activation(0)
     rank = len(x.shape)
-    # Opset 13 turned the attribute into an input.
-    axes = node.whole_numbers(1) if node.opset >= 13 else node.attribute("axes", [])
-    gone = {axis + rank if axis < 0 else axis for axis in axes or []}
-    if not gone or not all(0 < axis < rank and x.shape[axis] == 1 for axis in gone):
-        raise RefusedError(
-            f"axes {axes or []} of {x.shape}; supported are sides of 1 behind the batch, named"
-        )
-    return Emit(Reshape(tuple(x.shape[axis] for axis in range(rank) if axis not in gone)), (x,))
+    axes = node.axes(1, AXES_AS_INPUT, rank)
+    gone = axes or tuple(axis for axis in range(rank) if x.shape[axis] == 1)
+    if not all(x.shape[axis] == 1 for axis in gone):
+        raise RefusedError(f"axes {list(gone)} of {x.shape} are not all 1")
+    return _reshaped(node, x, tuple(x.shape[a] for a in range(rank) if a not in gone))
+
+
+def unsqueeze(node: SourceNode) -> Activation:
+    x = node.activation(0)
+    named = (
+        node.whole_numbers(1) if node.opset >= AXES_AS_INPUT else node.attribute("axes", [])
+    ) or []
+    rank = len(x.shape) + len(named)
+    new = {node.axis(axis, rank) for axis in named}
+    if len(new) != len(named):
+        raise RefusedError(f"axes {named} name one twice")
+    rest = iter(x.shape)
+    return _reshaped(node, x, tuple(1 if axis in new else next(rest) for axis in range(rank)))
+
+
+def _reshaped(node: SourceNode, x: Activation, shape: tuple[int, ...]) -> Activation:
+    return x if shape == x.shape else node.emit(Reshape(shape), x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from converters.onnx_import.source import RefusedError, SourceNode
 from converters.operators import Pads, Pair, Shape
@@ -45,16 +45,28 @@ def read_window(node: SourceNode, x: Shape, kernel: Pair | None = None) -> Windo
     return Window(size, strides, (pads[0], pads[1], pads[2], pads[3]), dilations)
 
 
-def read_pool(node: SourceNode, x: Shape) -> Window:
-    """Return the window of a pooling node. Raises: RefusedError: as `read_window`, and where it
-    rounds up or is dilated.
+def read_pool(node: SourceNode, x: Shape) -> tuple[Window, int]:
+    """Return the window of a pooling node, and how much padding rounding up has added to it.
+
+    `ceil_mode` rounds the number of windows up: as many rows and columns more at the end, but a
+    window must begin within the input or its padding at the front.
+    Raises: RefusedError: as `read_window`, and where it is dilated.
     """
     window = read_window(node, x)
-    if node.attribute("ceil_mode", 0):
-        raise RefusedError("ceil_mode is not supported")
     if window.dilations != (1, 1):
-        raise RefusedError("dilation is not supported")
-    return window
+        raise RefusedError("dilation has no TFLite form")
+    if not node.attribute("ceil_mode", 0):
+        return window, 0
+    top, left, *ends = window.pads
+    added = []
+    for axis, (begin, end) in enumerate(zip((top, left), ends, strict=True)):
+        kernel, stride, side = window.kernel[axis], window.strides[axis], x[2 + axis]
+        count = -(-(side + begin + end - kernel) // stride) + 1
+        if (count - 1) * stride >= side + begin:
+            count -= 1
+        added.append(max(0, (count - 1) * stride + kernel - (side + begin + end)))
+    pads = (top, left, ends[0] + added[0], ends[1] + added[1])
+    return replace(window, pads=pads), max(added)
 
 
 def _same(x: Shape, kernel: Pair, strides: Pair, dilations: Pair, *, upper: bool) -> list[int]:

@@ -2,7 +2,7 @@ import pytest
 
 from converters.errors import ConvertError
 from converters.onnx_import import importer
-from converters.onnx_import.importer import MAX_BATCH_VALUES, MAX_SIDE
+from converters.onnx_import.inputs import MAX_BATCH_VALUES, MAX_SIDE
 from tests.converters.models import build, imported, normal
 from tests.converters.onnx_import.refusals import assert_refused
 

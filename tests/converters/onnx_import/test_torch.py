@@ -14,6 +14,8 @@ from converters.onnx_import.importer import import_onnx
 from converters.onnx_import.load import load
 from converters.onnx_qdq.writer import write_float
 from converters.passes import run_passes
+from converters.tflite.writer import check, write_float_tflite
+from tests.converters.artifacts import CARD, float_in_litert
 from tests.converters.models import normal, run
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -148,9 +150,12 @@ def assert_reads(model: Any, path: Path) -> None:  # noqa: ANN401
     x = normal(3, 3, SIZE, SIZE, spread=2)
     with torch.no_grad():
         expected = model(torch.from_numpy(x)).numpy()
-    written = write_float(graph)
+    check(graph, str(path))
+    written, tflite = write_float(graph), write_float_tflite(graph, CARD)
     for image, theirs in zip(x, expected, strict=True):
-        np.testing.assert_allclose(run(written, image[None])[0][0], theirs, rtol=1e-4, atol=1e-4)
+        in_onnx, in_tflite = run(written, image[None]), float_in_litert(tflite, image[None])
+        for ours in (in_onnx[0], *in_tflite.values()):
+            np.testing.assert_allclose(ours[0], theirs, rtol=1e-4, atol=1e-4)
 
 
 EXPORTERS = [(False, opset) for opset in (11, 13, 17, 20)] + [(True, opset) for opset in (18, 21)]

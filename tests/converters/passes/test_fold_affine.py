@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from converters.operators import Conv, Gemm
+from converters.operators import Affine, Conv, Gemm
 from converters.passes.fold_affine import fold_affine, scale_channels
 from converters.passes.fold_clamp import fold_clamp
 from tests.converters.models import Constants, build, imported, normal
@@ -61,6 +61,52 @@ def test_left_alone(body: str, outputs: list[str], reason: str) -> None:
     (left,) = result.left
     assert left.startswith("BatchNormalization_")
     assert left.endswith(reason)
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (8, 1), (8,)])
+def test_affines_of_one_axis_become_one(shape: tuple[int, ...]) -> None:
+    body = "a = Mul(x, g) b = Add(a, o) c = Sub(o, b) y = Div(c, d)"
+    positive = np.abs(normal(*shape, seed=3)) + np.float32(0.5)
+    model = build(body, g=normal(*shape, seed=1), o=normal(*shape, seed=2), d=positive)
+    result = applied(fold_affine, imported(model))
+    (node,) = result.graph.nodes
+    assert isinstance(node.operator, Affine)
+    assert node.operator.axis == 4 - len(shape)
+    assert result.changed == ("Add_b into Mul_a", "Sub_c into Mul_a", "Div_y into Mul_a")
+    assert result.left == ("Mul_a: the input before it has no weights",)
+
+
+def test_affines_of_different_axes_stay_two() -> None:
+    body = "a = Mul(x, g) b = Add(a, o) y = Mul(b, h)"
+    model = build(body, g=normal(3, 1, 1), o=normal(8, seed=1), h=normal(8, seed=2))
+    result = applied(fold_affine, imported(model))
+    assert [node.name for node in result.graph.nodes] == ["Mul_a", "Add_b"]
+    assert result.changed == ("Mul_y into Add_b",)
+    assert result.left[1] == "Add_b: it is along another axis than the channels of Mul_a"
+
+
+def test_an_affine_that_others_read_stays_one() -> None:
+    body = "a = Mul(x, g) b = Add(a, o) y = Add(a, b)"
+    graph = imported(build(body, g=normal(3, 1, 1), o=normal(3, 1, 1)))
+    result = applied(fold_affine, graph)
+    assert result.graph == graph
+    assert result.left[1] == "Add_b: the output of Mul_a is read elsewhere too"
+
+
+@pytest.mark.parametrize(("shape", "kept"), [((3, 1, 1), 0), ((8, 1), 1), ((8,), 1), ((), 0)])
+def test_into_a_convolution_along_its_channels_only(shape: tuple[int, ...], kept: int) -> None:
+    model = build("c = Conv(x, w) y = Mul(c, g)", w=normal(3, 3, 1, 1), g=normal(*shape))
+    result = applied(fold_affine, imported(model))
+    assert len(result.graph.nodes) == 1 + kept
+    if kept:
+        assert result.left == ("Mul_y: it is along another axis than the channels of Conv_c",)
+
+
+@pytest.mark.parametrize(("shape", "kept"), [((5,), 0), ((3, 1, 1), 1), ((8, 1), 1)])
+def test_into_a_product_along_its_last_axis_only(shape: tuple[int, ...], kept: int) -> None:
+    model = build("m = MatMul(x, w) y = Add(m, o)", w=normal(8, 5), o=normal(*shape))
+    result = applied(fold_affine, imported(model))
+    assert [node.kind for node in result.graph.nodes] == ["Gemm", *["Affine"] * kept]
 
 
 def test_left_behind_a_clamp_that_was_folded() -> None:

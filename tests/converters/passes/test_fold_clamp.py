@@ -1,6 +1,6 @@
 import pytest
 
-from converters.operators import INFINITY, Add, Clamp, Conv, Gemm
+from converters.operators import INFINITY, Add, Clamp, Clamped, Conv, Div, Gemm, Mul, Sub
 from converters.passes.fold_clamp import fold_clamp
 from tests.converters.models import Constants, build, f32, imported, normal
 from tests.converters.passes.graphs import applied
@@ -18,6 +18,9 @@ def limits() -> Constants:
         ("a = Conv(x, w)", Conv),
         ("q = Identity(x) a = Add(q, x)", Add),
         ("q = Flatten(x) a = Gemm(q, f)", Gemm),
+        ("q = Exp(x) a = Sub(q, x)", Sub),
+        ("q = Exp(x) a = Mul(q, x)", Mul),
+        ("q = Exp(x) a = Div(x, q)", Div),
     ],
 )
 @pytest.mark.parametrize(
@@ -33,7 +36,7 @@ def test_into_what_carries_one(producer: str, kind: type, clamp: str, expected: 
     result = applied(fold_clamp, imported(model))
     node = result.graph.nodes[-1]
     assert isinstance(node.operator, kind)
-    assert isinstance(node.operator, Conv | Gemm | Add)
+    assert isinstance(node.operator, Clamped)
     assert node.operator.clamp == expected
     assert node.output == "y"
     assert len(result.changed) == 1
@@ -59,12 +62,14 @@ def test_standing_alone_two_become_one() -> None:
     [
         ("y = Relu(x)", ["y"], "the input before it carries no clamp"),
         ("p = GlobalAveragePool(x) y = Relu(p)", ["y"], "GlobalAveragePool before it"),
+        ("p = Max(x, one) y = Relu(p)", ["y"], "Maximum before it carries no clamp"),
+        ("a = Add(x, row) y = Relu(a)", ["y"], "Affine before it carries no clamp"),
         ("c = Conv(x, w) y = Relu(c)", ["y", "c"], "read elsewhere too"),
         ("c = Conv(x, w) r = Relu(c) y = Add(r, c)", ["y"], "read elsewhere too"),
     ],
 )
 def test_left_alone(body: str, outputs: list[str], reason: str) -> None:
-    graph = imported(build(body, outputs=outputs, w=WEIGHT))
+    graph = imported(build(body, outputs=outputs, w=WEIGHT, row=normal(8), **limits()))
     result = applied(fold_clamp, graph)
     assert result.graph == graph
     (left,) = result.left

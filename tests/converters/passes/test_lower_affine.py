@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 
 from converters.graph import Graph, Node
 from converters.onnx_qdq.writer import write_float
-from converters.operators import Affine, Conv, Gemm
+from converters.operators import Affine, Conv
 from converters.passes.lower_affine import lower_affine
 from tests.converters.models import build, imported, normal, run
 from tests.converters.passes.graphs import applied
@@ -10,9 +11,9 @@ from tests.converters.passes.graphs import applied
 GAIN, OFFSET = normal(3, seed=1), normal(3, seed=2)
 
 
-def graph(shape: tuple[int, ...]) -> Graph:
-    node = Node("n", Affine(GAIN, OFFSET), ("x",), "y")
-    return Graph("g", "x", shape, ("y",), (node,))
+def graph(shape: tuple[int, ...], axis: int = 1) -> Graph:
+    node = Node("n", Affine(GAIN, OFFSET, axis), ("x",), "y")
+    return Graph("g", {"x": shape}, ("y",), (node,))
 
 
 def test_on_pixels_it_is_a_depthwise_convolution() -> None:
@@ -23,11 +24,10 @@ def test_on_pixels_it_is_a_depthwise_convolution() -> None:
     assert result.changed == ("n as Conv",)
 
 
-def test_on_vectors_it_is_a_diagonal_gemm() -> None:
-    result = applied(lower_affine, graph((1, 3)))
-    (node,) = result.graph.nodes
-    assert isinstance(node.operator, Gemm)
-    np.testing.assert_array_equal(node.operator.weight, np.diag(GAIN))
+@pytest.mark.parametrize(("shape", "axis"), [((1, 3), 1), ((1, 4, 3), 2), ((1, 4, 5, 3), 3)])
+def test_along_other_axes_it_stays(shape: tuple[int, ...], axis: int) -> None:
+    result = applied(lower_affine, graph(shape, axis))
+    assert result.changed == ()
 
 
 def test_numbers_are_those_of_the_affine() -> None:

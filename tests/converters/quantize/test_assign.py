@@ -8,15 +8,18 @@ from converters.operators import Conv
 from converters.passes import run_passes
 from converters.quantize.assign import assign, observed_values
 from converters.quantize.params import QuantParams, from_range
+from converters.quantize.quantized import QuantizedGraph
 from converters.quantize.rules import (
     MAX_ADD_FACTOR,
     MAX_CLAMP_FACTOR,
     MAX_CONV_FACTOR,
     MAX_CONV_STEPS,
+    MAX_HARD_SWISH_FACTOR,
     MAX_MEAN_FACTOR,
+    MAX_MUL_FACTOR,
 )
 from tests.converters.artifacts import Artifacts, steps_apart
-from tests.converters.models import Constants, build, f32, imported, normal
+from tests.converters.models import Constants, build, f32, imported, normal, rng
 
 INPUT = from_range(-1.0, 1.0)
 WEIGHT = normal(3, 3, 1, 1)
@@ -175,6 +178,30 @@ def test_a_clamp_keeps_its_factor_below_the_kernels_limit(clamp: str, high: floa
         assert np.abs(error).max() <= 1.001 * scale
 
 
+FINEST = {
+    "Add": ("y = Add(x, other)", MAX_ADD_FACTOR),
+    "Sub": ("y = Sub(x, other)", MAX_ADD_FACTOR),
+    "Mul": ("y = Mul(x, other)", MAX_MUL_FACTOR / INPUT.scale[0]),
+    "HardSwish": ("y = HardSwish(x)", MAX_HARD_SWISH_FACTOR),
+}
+
+
+@pytest.mark.parametrize("high", [1.0, 1e-1, 1e-3, 1e-6, 0.0])
+@pytest.mark.parametrize("name", FINEST)
+def test_an_output_is_no_finer_than_the_kernels_compute(name: str, high: float) -> None:
+    # What comes out may be nearly zero where what goes in is not: two values that cancel.
+    body, limit = FINEST[name]
+    other = rng(1).permutation(np.linspace(-1, 1, 192)).reshape(1, 3, 8, 8)
+    graph = prepared(body, other=other)
+    quantized = assign(graph, INPUT, table(y=(-high, high)))
+    wanted, (scale,) = from_range(-high, high).scale[0], quantized.activations["y"].scale
+    # Beyond the limit by the 1 % that keep rounding away from it, and no more.
+    assert max(wanted, INPUT.scale[0] / limit) <= scale * (1 + 1e-6)
+    assert scale <= max(wanted, 1.02 * INPUT.scale[0] / limit) * (1 + 1e-6)
+    made = Artifacts(quantized, rng(2).integers(-128, 128, (1, 3, 8, 8)).astype(np.int8))
+    assert steps_apart(made.in_onnx()["y"], made.in_litert()["y"]) <= 1
+
+
 @pytest.mark.parametrize("high", [1.0, 1e-3, 1e-9, 0.0])
 def test_a_mean_keeps_its_factor_below_the_kernels_limit(high: float) -> None:
     # What is pooled may be nearly zero where what it was cut from is not.
@@ -208,3 +235,93 @@ def test_a_node_that_cannot_be_quantized_is_named() -> None:
     node = type(node)(node.name, Conv(broken, node.operator.bias), node.inputs, node.output)
     with pytest.raises(ConvertError, match=r"^Conv_y \(Conv\): weights hold NaN or infinity"):
         assign(graph.with_nodes([node]), INPUT, table(y=(-1.0, 1.0)))
+
+
+def kinds(quantized: QuantizedGraph) -> list[str]:
+    return [node.kind for node in quantized.graph.nodes]
+
+
+JOINS = ["Concat<axis=1>(c, d)", "Max(c, d)", "Min(c, d)"]
+
+
+@pytest.mark.parametrize("join", JOINS)
+def test_what_only_a_join_reads_is_written_with_its_parameters(join: str) -> None:
+    graph = prepared(f"c = Conv(x, w) d = Conv(x, v) y = {join}", w=WEIGHT, v=WEIGHT)
+    quantized = assign(graph, INPUT, table(c=(-1.0, 1.0), d=(-2.0, 3.0), y=(-2.0, 3.0)))
+    assert quantized.graph is graph
+    assert {quantized.activations[name] for name in "cdy"} == {from_range(-2.0, 3.0)}
+
+
+@pytest.mark.parametrize("join", JOINS)
+@pytest.mark.parametrize(
+    ("other", "outputs"),
+    [
+        ("d = MaxPool<kernel_shape=[1,1]>(x)", "y"),  # an input has the parameters that it has
+        ("d = Sigmoid(x)", "y"),  # the kernel has fixed ones
+        ("d = Conv(x, v) z = Relu(d)", "yz"),  # somebody else reads it
+        ("d = Conv(x, v)", "yd"),  # the caller reads it
+        ("e = Conv(x, v) z = Relu(e) d = MaxPool<kernel_shape=[1,1]>(e)", "yz"),
+    ],
+)
+def test_what_a_join_may_not_change_is_requantized(join: str, other: str, outputs: str) -> None:
+    body = f"c = Conv(x, w) {other} y = {join}"
+    graph = run_passes(imported(build(body, outputs=tuple(outputs), w=WEIGHT, v=WEIGHT)))[0]
+    ranges = table(c=(-1.0, 1.0), d=(-2.0, 3.0), e=(-2.0, 3.0), z=(0.0, 3.0), y=(-2.0, 4.0))
+    quantized = assign(graph, INPUT, ranges)
+    assert kinds(quantized).count("Requantize") == 1
+    (step,) = (node for node in quantized.graph.nodes if node.kind == "Requantize")
+    assert step.inputs == ("d",)
+    assert quantized.activations["d"] != quantized.activations["y"]
+    (last,) = (node for node in quantized.graph.nodes if node.output == "y")
+    assert [quantized.activations[name] for name in last.inputs] == [from_range(-2.0, 4.0)] * 2
+    quantized.graph.verify()
+
+
+def test_copies_on_the_way_to_a_concat_take_its_parameters_too() -> None:
+    graph = prepared(
+        "c = Conv(x, w) p = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(c) "
+        "t = Transpose<perm=[0,1,3,2]>(p) y = Concat<axis=1>(t, x)",
+        w=WEIGHT,
+    )
+    quantized = assign(graph, INPUT, table(c=(-1.0, 1.0), y=(-2.0, 3.0)))
+    assert kinds(quantized) == ["Conv", "MaxPool", "Transpose", "Requantize", "Concat"]
+    assert {quantized.activations[name] for name in "cpty"} == {from_range(-2.0, 3.0)}
+
+
+def test_a_value_that_is_joined_with_itself_is_requantized_once_a_place_or_retied() -> None:
+    made = assign(prepared("y = Concat<axis=1>(x, x)"), INPUT, table(y=(-2.0, 2.0)))
+    assert kinds(made) == ["Requantize", "Requantize", "Concat"]
+    graph = prepared("c = Conv(x, w) y = Concat<axis=1>(c, c)", w=WEIGHT)
+    made = assign(graph, INPUT, table(c=(-1.0, 1.0), y=(-2.0, 2.0)))
+    assert kinds(made) == ["Conv", "Concat"]
+    assert made.activations["c"] == from_range(-2.0, 2.0)
+
+
+def test_an_input_whose_kernel_cannot_be_as_fine_as_a_minimum_is_requantized() -> None:
+    # XNNPACK refuses the whole file when one convolution's factor is too large.
+    graph = prepared("c = Conv(x, w) r = Relu(x) y = Min(c, r)", w=100 * WEIGHT)
+    quantized = assign(graph, INPUT, table(c=(-200.0, 200.0), r=(0.0, 1.0), y=(0.0, 1e-3)))
+    assert kinds(quantized) == ["Conv", "Clamp", "Requantize", "Minimum"]
+    made = Artifacts(quantized, np.full((1, 3, 8, 8), 127, np.int8))
+    assert steps_apart(made.in_onnx()["y"], made.in_litert()["y"]) <= 1
+
+
+@pytest.mark.parametrize("value", [0.5, -50.0])
+def test_a_pad_with_a_value_has_it_in_its_range(value: float) -> None:
+    pads = np.asarray([0, 0, 1, 1, 0, 0, 1, 1])
+    body = "c = Conv(x, w) y = Pad(c, pads, value)"
+    model = build(body, w=WEIGHT, pads=pads, value=f32(value))
+    graph = run_passes(imported(model))[0]
+    low, high = min(-1.0, value), max(1.0, value)
+    assert observed_values(graph) == ("c", "y")
+    quantized = assign(graph, INPUT, table(c=(-1.0, 1.0), y=(low, high)))
+    assert quantized.activations["c"] == quantized.activations["y"] == from_range(low, high)
+    shared = run_passes(imported(build("y = Pad(x, pads, value)", pads=pads, value=f32(value))))[0]
+    quantized = assign(shared, INPUT, table(y=(low, high)))
+    assert kinds(quantized) == (["Requantize", "Pad"] if value < -1 else ["Pad"])
+
+
+def test_a_pad_with_zeros_has_the_parameters_of_what_it_pads() -> None:
+    graph = run_passes(imported(build("y = Pad(x, pads)", pads=np.ones(8, np.int64))))[0]
+    assert observed_values(graph) == ()
+    assert assign(graph, INPUT, table()).activations["y"] == INPUT

@@ -70,3 +70,16 @@ def test_opcodes_are_shared() -> None:
     assert [operator.opcodeIndex for operator in model.subgraphs[0].operators] == [0, 1, 0]
     codes = [(c.builtinCode, c.deprecatedBuiltinCode, c.version) for c in model.operatorCodes]
     assert codes == [(19, 19, 2), (200, 127, 1)]
+
+
+def test_a_tensor_like_another_has_its_type_and_meaning_or_a_plain_one() -> None:
+    builder = TfliteBuilder("t")
+    source = builder.tensor("x", (1, 4), "int8", QuantParams((0.5,), (3,)))
+    same = builder.tensors[builder.like(source, "y", (2, 2))]
+    assert (same.name, list(same.shape), same.type) == ("y", [2, 2], schema.TensorType.INT8)
+    assert list(same.quantization.scale) == [0.5]
+    assert list(same.quantization.zeroPoint) == [3]
+    assert same.buffer == 0
+    plain = builder.tensors[builder.like(source, "z", (4,), "float32")]
+    assert plain.type == schema.TensorType.FLOAT32
+    assert plain.quantization is None

@@ -14,6 +14,8 @@ from tests.converters.onnx_import.refusals import assert_refused
         "kernel_shape=[3,3], pads=[1,1,1,1]",
         'kernel_shape=[3,3], strides=[2,2], auto_pad="SAME_UPPER"',
         "kernel_shape=[2,2], count_include_pad=1",
+        "kernel_shape=[3,3], pads=[1,1,1,1], count_include_pad=1",
+        "kernel_shape=[3,3], strides=[2,2], ceil_mode=1",
         "kernel_shape=[7,8]",
     ],
 )
@@ -31,8 +33,10 @@ def test_over_the_whole_image_it_is_global() -> None:
     ("attributes", "reason"),
     [
         ("kernel_shape=[9,8]", "window of 9 does not fit"),
-        ("kernel_shape=[2,2], ceil_mode=1", "ceil_mode"),
-        ("kernel_shape=[3,3], pads=[1,1,1,1], count_include_pad=1", "count_include_pad"),
+        (
+            "kernel_shape=[3,3], strides=[2,2], pads=[0,0,0,1], ceil_mode=1, count_include_pad=1",
+            "count_include_pad where ceil_mode",
+        ),
         ("strides=[1,1]", "not as opset 19 defines it"),
         ("kernel_shape=[2,2], dilations=[2,2]", "dilation"),
         ("kernel_shape=[2,2,2]", "kernel_shape [2, 2, 2]"),

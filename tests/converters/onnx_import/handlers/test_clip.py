@@ -36,12 +36,21 @@ def test_a_limit_of_one_entry() -> None:
 
 
 @pytest.mark.parametrize(
+    ("low", "high"), [(f32(0.5), f32(6)), (f32(-6), f32(-0.5)), (f32(0), f32(0))]
+)
+def test_limits_on_one_side_of_zero_are_comparisons(low: Array, high: Array) -> None:
+    graph = assert_same(build("y = Clip(x, low, high)", low=low, high=high))
+    assert [node.kind for node in graph.nodes] == ["Constant", "Maximum", "Constant", "Minimum"]
+    graph = assert_same(build('y = Clip(x, "", high)', high=f32(-1)))
+    assert graph.nodes[-1].kind == "Minimum"
+    graph = assert_same(build("y = Clip(x, low)", low=f32(1)))
+    assert graph.nodes[-1].kind == "Maximum"
+
+
+@pytest.mark.parametrize(
     ("low", "high", "reason"),
     [
-        (f32(1e-6), f32(6), "limits around zero"),
-        (f32(-6), f32(-1e-6), "limits around zero"),
-        (f32(0), f32(0), "limits around zero"),
-        (f32(1), f32(-1), "limits around zero"),
+        (f32(1), f32(-1), "the first is above the second"),
         (f32(np.nan), f32(6), "not one number"),
         (np.zeros(2, np.float32), f32(6), "not one number"),
         (np.asarray("a"), f32(6), "not one number"),

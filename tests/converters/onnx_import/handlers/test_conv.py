@@ -53,7 +53,7 @@ def test_weights_may_come_from_a_constant_node() -> None:
 @pytest.mark.parametrize(
     ("attributes", "weight", "reason"),
     [
-        ("group=3", normal(3, 2, 3, 3), "3 groups"),
+        ("group=3", normal(3, 2, 3, 3), "does not fit"),
         ("strides=[2,2], dilations=[2,2]", DENSE, "no TFLite form"),
         ("kernel_shape=[2,2]", DENSE, "contradicts its weight"),
         ("pads=[-1,0,0,0]", DENSE, "pads [-1, 0, 0, 0]"),
@@ -68,7 +68,7 @@ def test_weights_may_come_from_a_constant_node() -> None:
         ("group=1", DENSE * np.float32("nan"), "NaN"),
         ("group=1", np.zeros((4, 3, 0, 0), np.float32), "kernel_shape [0, 0]"),
         ("group=1", np.zeros((0, 3, 1, 1), np.float32), "is empty"),
-        ("group=0", DENSE, "does not fit"),
+        ("group=0", DENSE, "0 groups"),
     ],
 )
 def test_refusals(attributes: str, weight: Array, reason: str) -> None:
@@ -83,9 +83,20 @@ def test_an_input_without_pixels_is_refused(rank: int, group: int) -> None:
     assert_refused(model, "only 2-D windows over [N, C, H, W]")
 
 
-def test_grouped_convolution_is_refused() -> None:
-    model = build("y = Conv<group=2>(x, w)", "float[1,1,8,8]", w=normal(4, 1, 1, 1))
-    assert_refused(model, "2 groups over 1 channels")
+@pytest.mark.parametrize("outputs", [4, 8])
+def test_grouped(outputs: int) -> None:
+    body = "e = Conv(x, w) y = Conv<group=2, pads=[1,1,1,1]>(e, g)"
+    graph = assert_same(build(body, w=normal(4, 3, 1, 1), g=normal(outputs, 2, 3, 3)))
+    operator = graph.nodes[-1].operator
+    assert isinstance(operator, Conv)
+    assert not operator.is_depthwise
+
+
+def test_groups_that_do_not_divide_the_channels() -> None:
+    model = build("y = Conv<group=2>(x, w)", w=normal(3, 1, 1, 1))
+    assert_refused(model, "2 groups for 3 output channels")
+    model = build("y = Conv<group=2>(x, w)", w=normal(4, 1, 1, 1))
+    assert_refused(model, "does not fit an input of shape (1, 3, 8, 8)")
 
 
 def test_weights_that_depend_on_the_image_are_refused() -> None:

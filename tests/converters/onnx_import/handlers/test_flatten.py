@@ -16,6 +16,13 @@ def test_static_batch() -> None:
     assert_same(build("y = Flatten(x)", "float[4,3,8,8]"), batch=4)
 
 
-@pytest.mark.parametrize("axis", [0, 2, 4, -1, -2, -4, 5])
-def test_other_axes_are_refused(axis: int) -> None:
-    assert_refused(build(f"y = Flatten<axis={axis}>(x)"), f"axis {axis}; supported is 1")
+@pytest.mark.parametrize("opset", [11, 13, 28])
+@pytest.mark.parametrize(("axis", "first"), [(0, 1), (2, 3), (3, 24), (4, 192), (-1, 24), (-4, 1)])
+def test_other_axes(axis: int, first: int, opset: int) -> None:
+    graph = assert_same(build(f"y = Flatten<axis={axis}>(x)", opset=opset), whole=True)
+    assert graph.shapes["y"] == (first, 192 // first)
+
+
+@pytest.mark.parametrize("axis", [5, -5])
+def test_axes_that_are_none(axis: int) -> None:
+    assert_refused(build(f"y = Flatten<axis={axis}>(x)"), f"axis {axis} of a value of 4 axes")

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from tests.converters.models import Constants, assert_same, build, normal
@@ -12,15 +13,36 @@ def test_numbers(opset: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("node", "kinds"),
+    [
+        ("MatMul(x, s)", ["Gemm"]),
+        ("MatMul(s, x)", ["Constant", "MatMul"]),
+        ("MatMul(x, x)", ["MatMul"]),
+        ("MatMul(x, b)", ["Constant", "MatMul"]),
+    ],
+)
+def test_matrices_in_batches(node: str, kinds: list[str]) -> None:
+    graph = assert_same(build(f"y = {node}", X, s=normal(2, 2), b=normal(1, 3, 2, 4)))
+    assert [made.kind for made in graph.nodes] == kinds
+
+
+@pytest.mark.parametrize(
     ("node", "reason"),
     [
         ("MatMul(f, s)", "does not fit an input of shape (1, 12)"),
-        ("MatMul(f, t)", "supported is [1, I] times a constant [I, O]"),
-        ("MatMul(x, s)", "supported is [1, I] times a constant [I, O]"),
-        ("MatMul(s, f)", "input 0 is a constant"),
-        ("MatMul(f, f)", "computed from the image"),
+        ("MatMul(f, t)", "cannot be multiplied"),
+        ("MatMul(x, v)", "does not fit an input of shape (1, 3, 2, 2)"),
+        ("MatMul(s, f)", "cannot be multiplied"),
+        ("MatMul(f, f)", "cannot be multiplied"),
+        ("MatMul(f, n)", "NaN"),
     ],
 )
 def test_refusals(node: str, reason: str) -> None:
-    constants: Constants = {"s": normal(2, 2), "t": normal(1, 12, 2)}
+    nan = normal(12, 2) * np.float32("nan")
+    constants: Constants = {
+        "s": normal(2, 2),
+        "t": normal(1, 11, 2),
+        "v": normal(3, 2),
+        "n": nan,
+    }
     assert_refused(build(f"f = Flatten(x) y = {node}", X, **constants), reason)

@@ -11,12 +11,14 @@ def test_class_axis(opset: int, attributes: str) -> None:
     assert_same(build(f"f = Flatten(x) y = Softmax{attributes}(f)", opset=opset))
 
 
-@pytest.mark.parametrize("axis", [0, -2, 2, 3, -3])
-def test_other_axes_are_refused(axis: int) -> None:
-    model = build(f"f = Flatten(x) y = Softmax<axis={axis}>(f)")
-    assert_refused(model, f"axis {axis} of (1, 192)")
+@pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax"])
+@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -2, -3])
+@pytest.mark.parametrize("opset", [11, 12, 13, 28])
+def test_every_axis(kind: str, axis: int, opset: int) -> None:
+    # Before opset 13 the axes from this one on were taken together as one.
+    assert_same(build(f"y = {kind}<axis={axis}>(x)", opset=opset))
 
 
-@pytest.mark.parametrize("opset", [11, 13])
-def test_an_image_is_refused(opset: int) -> None:
-    assert_refused(build("y = Softmax(x)", opset=opset), "class axis of [1, C]")
+@pytest.mark.parametrize("axis", [4, -5])
+def test_axes_that_are_none(axis: int) -> None:
+    assert_refused(build(f"y = Softmax<axis={axis}>(x)"), f"axis {axis} of a value of 4 axes")

@@ -16,11 +16,30 @@ def test_axes_as_an_attribute() -> None:
     assert graph.shapes["y"] == (1, 3)
 
 
-@pytest.mark.parametrize("axes", [(0,), (0, 2), (1,), (4,), (-4,), ()])
-def test_other_axes_are_refused(axes: tuple[int, ...]) -> None:
-    model = build(f"{POOL} y = Squeeze(p, a)", a=int64(*axes))
-    assert_refused(model, "sides of 1 behind the batch")
+@pytest.mark.parametrize("axes", [(0,), (0, 2), (3,), (-4,)])
+def test_every_side_of_one(axes: tuple[int, ...]) -> None:
+    assert_same(build(f"{POOL} y = Squeeze(p, a)", a=int64(*axes)), whole=True)
 
 
-def test_without_axes_it_would_take_the_batch_too() -> None:
-    assert_refused(build(f"{POOL} y = Squeeze(p)"), "named")
+def test_without_axes_all_sides_of_one_go() -> None:
+    assert assert_same(build(f"{POOL} y = Squeeze(p)"), whole=True).shapes["y"] == (3,)
+
+
+@pytest.mark.parametrize(
+    ("axes", "reason"),
+    [((1,), "are not all 1"), ((4,), "axis 4 of a value of 4 axes"), ((2, 2), "name one twice")],
+)
+def test_refusals(axes: tuple[int, ...], reason: str) -> None:
+    assert_refused(build(f"{POOL} y = Squeeze(p, a)", a=int64(*axes)), reason)
+
+
+@pytest.mark.parametrize("axes", [(0,), (2,), (-1,), (1, 3)])
+def test_unsqueeze(axes: tuple[int, ...]) -> None:
+    body = f"{POOL} f = Flatten(p) "
+    old = ",".join(map(str, axes))
+    assert_same(build(f"{body} y = Unsqueeze<axes=[{old}]>(f)", opset=11), whole=True)
+    assert_same(build(f"{body} y = Unsqueeze(f, a)", a=int64(*axes)), whole=True)
+
+
+def test_unsqueeze_refuses_an_axis_named_twice() -> None:
+    assert_refused(build("y = Unsqueeze(x, a)", a=int64(1, -5)), "name one twice")

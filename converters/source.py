@@ -1,0 +1,109 @@
+"""The float model as a user has it: read, simplified, and seen to be one that can be converted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import edge
+from converters.confirm import confirm
+from converters.errors import ConvertError
+from converters.graph import Graph
+from converters.onnx_import.importer import import_onnx
+from converters.onnx_import.load import card_of, load
+from converters.passes import PassReport, run_passes
+from converters.request import DEFAULT_PRESET, PreprocessFlags, Request
+from converters.tflite import writer as tflite
+from edge.card import MAX_LABEL_CHARS, ModelCard, check_label_count, read_labels
+from edge.preprocess import PRESETS, PreprocessSpec
+from edge.tensors import TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The float model, read and simplified. `notes` are for the user to know."""
+
+    graph: Graph
+    card: ModelCard
+    onnx_file: Path
+    batch: int  # that the file demands; the artifacts take 1
+    passes: tuple[PassReport, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def input_spec(self) -> TensorSpec:
+        """The float32 input in the source's layout."""
+        return TensorSpec(self.graph.input, self.graph.input_shape, "float32")
+
+
+def read_source(request: Request) -> Source:
+    """Read the model, simplify it, and see that both formats can hold it."""
+    model, digest = load(request.model)
+    graph, passes = run_passes(import_onnx(model, str(request.model)))
+    if "tflite" in request.formats:
+        tflite.check(graph, str(request.model))
+    notes = []
+    card = card_of(model)
+    preprocess = request.picture.apply(card.preprocess if card else _default_preprocess(graph))
+    if card is None and request.picture == PreprocessFlags():
+        notes.append(
+            f"{request.model.name} says nothing about its preprocessing: --preprocess "
+            f"{DEFAULT_PRESET} is assumed; give the one that it was trained with"
+        )
+    classes = classes_of(graph, str(request.model))
+    labels = card.labels if card else ()
+    if request.labels is not None:
+        labels = read_labels(request.labels, classes)
+    check_label_count(labels, classes, f"the card of {request.model}")
+    name = card.name if card else _printable(request.name)
+    card = ModelCard(name, preprocess, labels, {}, digest, writer_versions())
+    _check_channels(graph, preprocess)
+    batch = confirm(graph, request.model)
+    return Source(graph, card, request.model, batch, passes, tuple(notes))
+
+
+def classes_of(graph: Graph, where: str) -> int:
+    """Return how many classes there are. Raises: ConvertError: no single vector of them."""
+    if len(graph.outputs) != 1:
+        raise ConvertError(
+            f"{where}: has {len(graph.outputs)} outputs ({', '.join(graph.outputs)}); a classifier "
+            "has one: export it without the others"
+        )
+    shape = graph.shapes[graph.outputs[0]]
+    if len(shape) != 2 and shape[2:] != (1, 1):
+        raise ConvertError(
+            f"{where}: output {graph.outputs[0]!r} has shape {list(shape)}; a classifier's is "
+            "[batch, classes]"
+        )
+    return shape[1]
+
+
+def writer_versions() -> dict[str, str]:
+    """Return the versions of what takes part in writing an artifact."""
+    return {"edge-deploy": edge.__version__} | {
+        name: version(name) for name in ("numpy", "onnx", "onnxruntime", "ai-edge-litert")
+    }
+
+
+def _printable(name: str) -> str:
+    """Return the name of a file, which may hold anything, as a card may hold it."""
+    return "".join(c if c.isprintable() else "_" for c in name)[:MAX_LABEL_CHARS]
+
+
+def _default_preprocess(graph: Graph) -> PreprocessSpec:
+    spec = PRESETS[DEFAULT_PRESET]
+    return spec.with_color("gray") if _channels(graph) == 1 else spec
+
+
+def _channels(graph: Graph) -> int:
+    *_, channels = TensorSpec(graph.input, graph.input_shape, "float32").image_geometry()
+    return channels
+
+
+def _check_channels(graph: Graph, spec: PreprocessSpec) -> None:
+    if _channels(graph) != spec.channels:
+        raise ConvertError(
+            f"the model's input has {_channels(graph)} channel(s), --color {spec.color} has "
+            f"{spec.channels}; choose another --color"
+        )
