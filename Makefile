@@ -4,14 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= build/demo
 
-.PHONY: help demo test check format bench train clean
+.PHONY: help demo test check format conformance zoo bench train clean
 help:
-	@echo "make demo    convert the bundled model, run it on a replayed camera, report"
-	@echo "make test    checks and tests, as CI runs them"
-	@echo "make check   formatting, lint, types"
-	@echo "make bench   measure on real models (needs ../shared; see tests/benchmarks)"
-	@echo "make train   train the bundled model again"
-	@echo "make clean   remove what these made"
+	@echo "make demo         convert the bundled model, run it on a replayed camera, report"
+	@echo "make test         checks and tests, as CI runs them"
+	@echo "make check        formatting, lint, types"
+	@echo "make conformance  onnx's own operator tests, through our TFLite files"
+	@echo "make zoo          convert classifiers of torchvision and timm (installs both: gigabytes)"
+	@echo "make bench        measure on real models (needs ../shared; see tests/benchmarks)"
+	@echo "make train        train the bundled model again"
+	@echo "make clean        remove what these made"
 
 # One stamp an extra: the environment is made once and follows pyproject.toml.
 $(VENV)/.%: pyproject.toml
@@ -73,6 +75,20 @@ bench: $(BENCH)/.installed $(ONNX2TF)/bin/onnx2tf
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+conformance: $(VENV)/.dev
+	$(BIN)/python -m tests.conformance
+
+# torch pins what it likes, and is large: it lives apart.
+ZOO := $(VENV)/zoo
+EXPORTER ?= torchscript
+$(ZOO)/.installed: pyproject.toml
+	test -x $(ZOO)/bin/python || $(PYTHON) -m venv $(ZOO)
+	$(ZOO)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[zoo]'
+	@touch $@
+
+zoo: $(ZOO)/.installed
+	$(ZOO)/bin/python -m tests.zoo --exporter $(EXPORTER)
 
 train: $(VENV)/.train
 	$(BIN)/python -m converters.mobilenet_v2.digits.train --out $(dir $(DIGITS))
