@@ -13,8 +13,6 @@ import onnx
 import onnxruntime
 from ai_edge_litert import schema_py_generated as schema
 
-# Operators of an optimized ONNX graph that move or relabel values and compute nothing.
-MOVES = frozenset(("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "MaxPool"))
 BORDER = frozenset(("QuantizeLinear", "DequantizeLinear"))
 BORDER_OPCODES = frozenset(("QUANTIZE", "DEQUANTIZE"))
 INTEGER_OPERATORS = ("QLinear", "QGemm")
@@ -62,11 +60,21 @@ def _onnx(data: bytes) -> Inventory:
         optimized = Path(folder) / "optimized.onnx"
         options.optimized_model_filepath = str(optimized)
         onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        nodes = onnx.load(optimized).graph.node
-    operators = Counter(node.op_type for node in nodes)
-    in_float = [
-        node.name
-        for node in nodes
-        if not node.op_type.startswith(INTEGER_OPERATORS) and node.op_type not in MOVES | BORDER
-    ]
+        graph = onnx.load(optimized).graph
+    operators = Counter(node.op_type for node in graph.node)
+    # What moves integers gives integers; whatever reads a float, but for scales, computes in it.
+    floats = {
+        given.name
+        for given in graph.input
+        if given.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    }
+    in_float = []
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear":
+            floats.update(node.output)
+        elif node.op_type in BORDER or node.op_type.startswith(INTEGER_OPERATORS):
+            continue
+        elif floats.intersection(node.input):
+            floats.update(node.output)
+            in_float.append(node.name)
     return Inventory(dict(operators), tuple(in_float))

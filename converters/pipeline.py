@@ -65,6 +65,7 @@ class Conversion:
     card: ModelCard
     artifacts: Mapping[str, bytes]  # by format
     inventories: Mapping[str, Inventory]  # by format
+    moves: tuple[str, ...]  # what TFLite transposes, and for whom
     verification: Verification
 
     def check_gate(self) -> None:
@@ -107,7 +108,10 @@ def convert(request: Request, progress: Progress) -> Conversion:
             progress,
         )
     held = {kind: inventory(kind, data) for kind, data in artifacts.items()}
-    return Conversion(request, source, calibrated, quantized, card, artifacts, held, verification)
+    moves = tflite.moves(quantized or source.graph) if "tflite" in artifacts else ()
+    return Conversion(
+        request, source, calibrated, quantized, card, artifacts, held, moves, verification
+    )
 
 
 def choose_pictures(request: Request, source: Source) -> Pictures:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from converters.graph import Node
 from converters.numbers import decibels, percent, size
-from converters.operators import Weighted, multiply_adds
 from converters.pipeline import Conversion
+from converters.report_structure import FORMATS, structure
 from converters.sqnr_plot import sqnr_plot
 from converters.tensor_check import TensorCheck
 from converters.verify import FLOAT
@@ -24,9 +23,7 @@ from edge.page import (
     render_page,
 )
 
-FORMATS = {"onnx": "ONNX", "tflite": "TFLite"}
 WORST = 10
-HEAVIEST = 10
 
 
 def render(conversion: Conversion) -> str:
@@ -38,7 +35,7 @@ def render(conversion: Conversion) -> str:
     if conversion.verification.tensors:
         sections.append(Section("Where the error comes from", _tensors(conversion)))
     sections += [
-        Section("What was written", [_structure(conversion), *_layers(conversion)]),
+        Section("What was written", structure(conversion)),
         Section("The card", [_card(conversion)]),
     ]
     said = f"{how_calibrated(conversion)}compared on {conversion.verification.pictures}"
@@ -169,63 +166,6 @@ def _tensor_row(check: TensorCheck, kinds: tuple[str, ...]) -> tuple[str, ...]:
     steps = "-" if check.steps is None else str(check.steps)
     ratios = (decibels(check.sqnr_db.get(kind)) for kind in kinds)
     return (check.name, check.kind, *ratios, steps)
-
-
-def _structure(conversion: Conversion) -> Facts:
-    items = []
-    for kind, held in conversion.inventories.items():
-        listed = sorted(held.operators.items(), key=lambda item: -item[1])
-        text = ", ".join(f"{count} {name}" for name, count in listed)
-        items.append((f"{called(conversion, kind)}, operators", text))
-        if conversion.quantized is not None:
-            in_float = ", ".join(held.in_float) or "none"
-            items.append((f"{called(conversion, kind)}, in float", in_float))
-    tflite = conversion.inventories.get("tflite")
-    if tflite is not None:
-        items.append(("PAD in TFLite", str(tflite.count("PAD", "PADV2"))))
-        items.append(("TRANSPOSE in TFLite", str(tflite.count("TRANSPOSE"))))
-    for report in conversion.source.passes:
-        if report.changed or report.left:
-            text = f"{len(report.changed)} changed"
-            name = report.name.replace("_", " ")
-            items.append((name, text + "".join(f"; left {reason}" for reason in report.left)))
-    return Facts(tuple(items))
-
-
-def _layers(conversion: Conversion) -> list[Block]:
-    quantized = conversion.quantized
-    graph = conversion.source.graph if quantized is None else quantized.graph
-    layers = []
-    for node in graph.nodes:
-        if isinstance(node.operator, Weighted):
-            adds = multiply_adds(node.operator, graph.shapes[node.output])
-            layers.append((_constant_bytes(conversion, node), adds, node))
-    layers.sort(key=lambda layer: -layer[0])
-    all_bytes = sum(layer[0] for layer in layers)
-    all_adds = sum(layer[1] for layer in layers)
-    rows = tuple(
-        (
-            node.output,
-            "x".join(map(str, graph.shapes[node.output][1:])),
-            size(size_bytes),
-            percent(size_bytes / all_bytes),
-            f"{adds / 1e6:.2f}",
-        )
-        for size_bytes, adds, node in layers[:HEAVIEST]
-    )
-    total = ("all layers", "", size(all_bytes), "", f"{all_adds / 1e6:.2f}")
-    head = ("largest layers", "output", "constants", "share", "M mult-adds")
-    return [Table(head, (*rows, total), minor=frozenset((1, 3)))] if layers else []
-
-
-def _constant_bytes(conversion: Conversion, node: Node) -> int:
-    """Return how many bytes a node's weight and bias take in the artifacts."""
-    assert isinstance(node.operator, Weighted)  # noqa: S101 (the caller checked it)
-    if conversion.quantized is not None:
-        weights = conversion.quantized.weights[node.name]
-        return weights.weight.nbytes + weights.bias.nbytes
-    half = 2 if conversion.request.kind == "float16" else 1
-    return node.operator.weight.nbytes // half + node.operator.bias.nbytes
 
 
 def _card(conversion: Conversion) -> Facts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +32,7 @@ class Source:
     batch: int  # that the file demands; the artifacts take 1
     passes: tuple[PassReport, ...]
     notes: tuple[str, ...]
+    operators: Mapping[str, int]  # of the file, by type
 
     @property
     def input_spec(self) -> TensorSpec:
@@ -60,7 +63,8 @@ def read_source(request: Request) -> Source:
     card = ModelCard(name, preprocess, labels, {}, digest, writer_versions())
     _check_channels(graph, preprocess)
     batch = confirm(graph, request.model)
-    return Source(graph, card, request.model, batch, passes, tuple(notes))
+    operators = Counter(node.op_type for node in model.graph.node)
+    return Source(graph, card, request.model, batch, passes, tuple(notes), dict(operators))
 
 
 def classes_of(graph: Graph, where: str) -> int:

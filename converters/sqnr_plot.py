@@ -12,6 +12,7 @@ from edge.page import LIGHT
 WIDTH, HEIGHT = 460, 230
 LEFT, RIGHT, TOP, BOTTOM = 32, 8, 28, 30
 STEP_DB = 10
+LONGEST_NAME = 18
 HUES = ("blue", "amber")
 # Where both artifacts compute the same integers, the second line still shows on the first.
 DASHES = ("", "5 4")
@@ -41,7 +42,7 @@ def sqnr_plot(names: Sequence[str], lines: Mapping[str, Sequence[float | None]])
         for level in range(bottom, top + 1, STEP_DB)
     ]
     for at, anchor in ((0, "start"), (len(names) - 1, "end")):
-        parts.append(_text(x(at), HEIGHT - 8, names[at], anchor))
+        parts.append(_text(x(at), HEIGHT - 8, _short(names[at]), anchor))
     parts.append(_text(WIDTH / 2, HEIGHT - 8, f"{len(names)} tensors in order", "middle"))
     for place, (title, line) in enumerate(lines.items()):
         color, dash = LIGHT[HUES[place]], DASHES[place]
@@ -56,6 +57,11 @@ def sqnr_plot(names: Sequence[str], lines: Mapping[str, Sequence[float | None]])
             + _text(left + 24, 16, title, "start")
         )
     return "".join([*parts, "</svg>"])
+
+
+def _short(name: str) -> str:
+    """Return the end of a name, which tells more than its scope, where it is long."""
+    return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

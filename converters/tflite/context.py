@@ -62,6 +62,9 @@ class Context:
     numbers: Numbers
     held: dict[str, Held] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
+    # The node that is being written, and the values that were transposed, each with for whom.
+    reader: str = "the output"
+    moves: list[str] = field(default_factory=list)
     _moved: dict[tuple[str, Placed], int] = field(default_factory=dict)
 
     @property
@@ -182,6 +185,7 @@ class Context:
                 tensor = self.reshaped(tensor, move.sizes)
                 dims, order = move.sizes, move.order
             tensor = self._transposed(tensor, order)
+            self.moves.append(f"{value} for {self.reader}")
             dims = tuple(dims[axis] for axis in order)
         return self.reshaped(tensor, placed.dims)
 

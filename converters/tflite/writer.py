@@ -61,12 +61,20 @@ def layouts(quantized: QuantizedGraph, io: Io) -> Mapping[str, Layout]:
     }
 
 
+def moves(subject: QuantizedGraph | Graph) -> tuple[str, ...]:
+    """Return the values that a TRANSPOSE moves in the file, each with the node that wants it so."""
+    numbers: Numbers = FloatNumbers(subject) if isinstance(subject, Graph) else Int8Numbers(subject)
+    return tuple(_write(numbers, None, "integer")[1].moves)
+
+
 def _write(numbers: Numbers, card: ModelCard | None, io: Io) -> tuple[bytes, Context]:
     graph = numbers.graph
     context = Context(TfliteBuilder(graph.name), numbers)
     given = [(name, _add_input(context, name, io)) for name in graph.inputs]
     for node in graph.nodes:
+        context.reader = node.name
         WRITERS[type(node.operator)](context, node, node.operator)
+    context.reader = "the output"
     taken = [(name, _add_output(context, name, io)) for name in graph.outputs]
     if card is None:
         return b"", context

@@ -7,11 +7,15 @@ from dataclasses import replace
 import pytest
 
 from converters import numbers
+from converters.blocks import blocks
 from converters.inventory import Inventory, inventory
 from converters.onnx_qdq.writer import write_float
+from converters.operators import multiply_adds
 from converters.pipeline import Conversion
 from converters.report import render
 from converters.sqnr_plot import sqnr_plot
+from tests.converters.artifacts import make
+from tests.converters.models import int64, normal
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -25,6 +29,26 @@ def test_the_report_says_what_was_measured(conversion: Conversion) -> None:
     assert conversion.card.source_sha256 in page
     worst = min(conversion.verification.tensors, key=lambda c: min(c.sqnr_db.values()))
     assert worst.name in page
+
+
+def test_the_report_shows_the_network_block_by_block(conversion: Conversion) -> None:
+    page = render(conversion)
+    source = conversion.source
+    # Before and after: BatchNormalizations and clamps are gone.
+    assert f"{source.operators['BatchNormalization']} BatchNormalization" in page
+    assert f"{conversion.inventories['tflite'].count('CONV_2D')} CONV_2D" in page
+    for block in blocks(source.graph):
+        assert f"<td>{block.name}</td>" in page
+    total = sum(
+        multiply_adds(n.operator, source.graph.shapes[n.output]) for n in source.graph.nodes
+    )
+    assert f"{total / 1e6:.2f}" in page
+
+
+def test_the_report_says_what_is_moved_and_for_whom(conversion: Conversion) -> None:
+    assert conversion.moves == ()
+    page = render(replace(conversion, moves=("a.tensor for a.reader",)))
+    assert "a.tensor for a.reader" in page
 
 
 def test_the_report_fetches_nothing_and_escapes_names(conversion: Conversion) -> None:
@@ -50,6 +74,15 @@ def test_the_inventory_tells_a_float_model_from_an_int8_one(conversion: Conversi
     assert inventory("onnx", conversion.artifacts["onnx"]).in_float == ()
 
 
+def test_what_moves_integers_is_not_in_float_and_what_moves_floats_is() -> None:
+    body = "c = Conv(x, w) s = Slice(c, one, two, one) e = Exp(s) y = Slice(e, one, two, one)"
+    made = make(body, one=int64(1), two=int64(3), w=normal(4, 3, 1, 1))
+    held = inventory("onnx", made.onnx.SerializeToString())
+    # Between Q and DQ the first Slice is one of integers; Exp has no integer kernel.
+    assert not any(name.startswith("Slice:s/") for name in held.in_float)
+    assert any(name.startswith("Exp") for name in held.in_float)
+
+
 def test_the_plot_has_a_line_for_each_artifact_and_scales_to_its_values() -> None:
     lines: dict[str, list[float | None]] = {"one": [30.0, None, 10.0], "two": [12.0, 25.0, -5.0]}
     root = ET.fromstring(sqnr_plot(["a", "<b>", "c"], lines))  # noqa: S314 (our own drawing)
@@ -61,6 +94,14 @@ def test_the_plot_has_a_line_for_each_artifact_and_scales_to_its_values() -> Non
     # Higher is better and higher up: y grows downwards.
     (_, high), (_, low) = (map(float, p.split(",")) for p in drawn[0].attrib["points"].split())
     assert high < low
+
+
+def test_long_names_do_not_run_into_each_other() -> None:
+    names = ["/features/features.0/conv/Relu_output_0", "logits"]
+    root = ET.fromstring(sqnr_plot(names, {"one": [1.0, 2.0]}))  # noqa: S314
+    texts = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert "…onv/Relu_output_0" in texts
+    assert max(map(len, texts)) < 20
 
 
 def _is_number(text: str | None) -> bool:

@@ -5,7 +5,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from converters.errors import ConvertError
 from converters.quantize.quantized import Io
-from converters.tflite.writer import write_tflite
+from converters.tflite.writer import moves, write_tflite
 from tests.converters.artifacts import CARD, Artifacts, make, opcodes, quantize
 from tests.converters.models import build, f32, imported, normal
 
@@ -134,3 +134,13 @@ def test_float32_io_is_the_same_network(network: Artifacts) -> None:
     for detail in interpreter.get_output_details():
         expected = network.real(detail["name"], integers[detail["name"]])
         np.testing.assert_array_equal(interpreter.get_tensor(detail["index"]), expected)
+
+
+def test_what_is_transposed_is_said_with_its_reader() -> None:
+    model = build("a = Softmax<axis=2>(x) y = Conv(a, w)", w=normal(4, 3, 1, 1))
+    graph = imported(model)
+    assert moves(graph) == ("x for Softmax_a", "a for Conv_y")
+    made = quantize(graph)
+    assert moves(made.quantized) == ("x for Softmax_a", "a for Conv_y")
+    assert opcodes(made.tflite).count("TRANSPOSE") == 2
+    assert moves(imported(build("y = Softmax<axis=1>(x)"))) == ()
