@@ -14,8 +14,9 @@ from converters.onnx_import.source import RefusedError, Resolved
 from edge.tensors import Array
 
 # What a few bytes of a file may grow to; weights, however many, are in the file themselves, and
-# may be copied once.
+# may be computed with: standardizing them takes some copies of each.
 MAX_GROWN_BYTES = 8 << 20
+FILE_COPIES = 4
 NUMBERS = "biuf"
 # These give their input, or a part of it, in another shape: mostly a view, never more bytes.
 VIEWS = frozenset(("Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"))
@@ -97,12 +98,14 @@ FOLDABLE: Mapping[str, Bound] = {
 class Constants:
     """Folds the constants of one model, and counts the bytes that they take in all.
 
-    `room_bytes` is what is left of those that the file holds itself and of `MAX_GROWN_BYTES`.
+    `room_bytes` is what is left of `FILE_COPIES` of what the file holds itself and of
+    `MAX_GROWN_BYTES`.
     """
 
     def __init__(self, opset: int, given: Iterable[Array]) -> None:
         self.opset = opset
-        self.room_bytes = MAX_GROWN_BYTES + sum(value.nbytes for value in given)
+        held_bytes = sum(value.nbytes for value in given)
+        self.room_bytes = MAX_GROWN_BYTES + FILE_COPIES * held_bytes
 
     def fold(self, node: onnx.NodeProto, inputs: Sequence[Resolved]) -> tuple[Array, ...] | None:
         """Return the outputs of a node whose inputs are all constants, None for any other node.
@@ -131,7 +134,7 @@ class Constants:
         Raises: RefusedError: there is no room for it.
         """
         if not inputs:  # it stands in the file
-            self.room_bytes += value.nbytes
+            self.room_bytes += FILE_COPIES * value.nbytes
             return value
         if any(isinstance(v, np.ndarray) and np.may_share_memory(v, value) for v in inputs):
             return value
@@ -143,8 +146,9 @@ class Constants:
 
 def _too_large(size_bytes: int) -> RefusedError:
     return RefusedError(
-        f"its constant value takes {size_bytes} bytes; all that are computed may together take as "
-        f"many as the file's own, and {MAX_GROWN_BYTES >> 20} MiB: fold constants in the exporter"
+        f"its constant value takes {size_bytes} bytes; all that are computed may together take "
+        f"{FILE_COPIES} times the file's own, and {MAX_GROWN_BYTES >> 20} MiB: fold constants in "
+        "the exporter"
     )
 
 

@@ -45,8 +45,8 @@ ZOO = (
         "resnet18", "resnext50_32x4d", "squeezenet1_1", "densenet121", "mobilenet_v2",
         "mobilenet_v3_small", "mobilenet_v3_large", "shufflenet_v2_x0_5", "mnasnet0_5",
         "efficientnet_b0", "efficientnet_v2_s", "regnet_y_400mf", "convnext_tiny", "swin_t",
-        "vgg11_bn",
     ),
+    ZooModel("inception_v3", "torchvision", 96, {"aux_logits": False, "init_weights": True}),
     *_torchvision("googlenet", init_weights=True, aux_logits=False),
     *_timm(
         "ghostnet_100", "mobilenetv4_conv_small", "repvgg_a0", "mixnet_s", "mobilevit_xxs",
