@@ -12,6 +12,7 @@ from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.onnx_qdq.writer import write_float
 from edge.backends.base import brief
+from edge.tensors import F32, Array
 
 # Folding BatchNormalization and another order of sums move a float32 network by some 1e-6 of its
 # largest output; a misread operator moves it by far more.
@@ -27,13 +28,7 @@ def confirm(graph: Graph, path: Path) -> int:
     """
     random = np.random.default_rng(SEED)
     x = random.uniform(-1, 1, graph.input_shape).astype(np.float32)
-    try:
-        source = _session(str(path))
-        batch = source.get_inputs()[0].shape[0]
-        batch = batch if isinstance(batch, int) else 1
-        expected = source.run(None, {graph.input: np.repeat(x, batch, axis=0)})[0][:1]
-    except Exception as cause:  # its errors have no root of their own
-        raise ConvertError(f"{path}: ONNX Runtime cannot run it ({brief(cause)})") from cause
+    batch, expected = _run_source(path, graph.input, x)
     found = _session(write_float(graph).SerializeToString()).run(None, {graph.input: x})[0]
     largest = float(np.abs(expected).max())
     apart = float(np.abs(found.reshape(-1) - expected.reshape(-1)).max())
@@ -44,6 +39,20 @@ def confirm(graph: Graph, path: Path) -> int:
             f"where the largest is {largest:.3g}. Nothing was written; please report the model"
         )
     return batch
+
+
+def _run_source(path: Path, name: str, x: F32) -> tuple[int, Array]:
+    """Return the batch that the source demands, and what it makes of one of the pictures.
+
+    One model at a time is open: each takes its weights' memory once or twice.
+    """
+    try:
+        source = _session(str(path))
+        batch = source.get_inputs()[0].shape[0]
+        batch = batch if isinstance(batch, int) else 1
+        return batch, source.run(None, {name: np.repeat(x, batch, axis=0)})[0][:1]
+    except Exception as cause:  # its errors have no root of their own
+        raise ConvertError(f"{path}: ONNX Runtime cannot run it ({brief(cause)})") from cause
 
 
 def _session(model: str | bytes) -> Any:  # noqa: ANN401 (onnxruntime has no types)

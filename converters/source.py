@@ -43,11 +43,13 @@ class Source:
 def read_source(request: Request) -> Source:
     """Read the model, simplify it, and see that both formats can hold it."""
     model, digest = load(request.model)
+    card = card_of(model)
+    operators = Counter(node.op_type for node in model.graph.node)
     graph, passes = run_passes(import_onnx(model, str(request.model)))
+    del model  # the graph has its own weights
     if "tflite" in request.formats:
         tflite.check(graph, str(request.model))
     notes = []
-    card = card_of(model)
     preprocess = request.picture.apply(card.preprocess if card else _default_preprocess(graph))
     if card is None and request.picture == PreprocessFlags():
         notes.append(
@@ -63,7 +65,6 @@ def read_source(request: Request) -> Source:
     card = ModelCard(name, preprocess, labels, {}, digest, writer_versions())
     _check_channels(graph, preprocess)
     batch = confirm(graph, request.model)
-    operators = Counter(node.op_type for node in model.graph.node)
     return Source(graph, card, request.model, batch, passes, tuple(notes), dict(operators))
 
 

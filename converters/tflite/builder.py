@@ -6,7 +6,7 @@ Wire types come from the schema's own Python bindings, which the ai-edge-litert 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,15 +33,19 @@ TENSOR_TYPES = {
 
 
 class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]  # the bindings are untyped
-    """A buffer whose bytes are copied once and aligned, which the bindings do not do."""
+    """A buffer whose array, in any order of memory, is copied once, and aligned.
+
+    The bindings copy it byte by byte, and do not align it.
+    """
 
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (the bindings' name)
-        data = self.data
+        data: Array | None = self.data
         vector = None
-        if data is not None and len(data):
-            builder.StartVector(1, len(data), BUFFER_ALIGNMENT)
-            builder.head = builder.head - len(data)
-            builder.Bytes[builder.head : builder.head + len(data)] = data
+        if data is not None and data.size:
+            builder.StartVector(1, data.nbytes, BUFFER_ALIGNMENT)
+            builder.head = builder.head - data.nbytes
+            target = np.frombuffer(builder.Bytes, data.dtype, data.size, builder.head)
+            target.reshape(data.shape)[...] = data
             vector = builder.EndVector()
         schema.BufferStart(builder)
         if vector is not None:
@@ -69,8 +73,8 @@ class TfliteBuilder:
         self.opcodes: dict[Opcode, int] = {}
         self.metadata: list[schema.MetadataT] = []
 
-    def buffer(self, data: bytes) -> int:
-        """Add constant bytes and return the buffer's index."""
+    def buffer(self, data: Array) -> int:
+        """Add a constant, which is copied when the file is made, and return its buffer's index."""
         buffer = _AlignedBuffer()
         buffer.data = data
         self.buffers.append(buffer)
@@ -89,7 +93,7 @@ class TfliteBuilder:
         tensor.name = name
         tensor.shape = np.asarray(shape, np.int32)
         tensor.type = TENSOR_TYPES[dtype]
-        tensor.buffer = 0 if data is None else self.buffer(np.ascontiguousarray(data).tobytes())
+        tensor.buffer = 0 if data is None else self.buffer(data)
         tensor.hasRank = True
         if params is not None:
             tensor.quantization = _quantization(params)
@@ -129,14 +133,19 @@ class TfliteBuilder:
     def add_metadata(self, name: str, data: bytes) -> None:
         entry = schema.MetadataT()
         entry.name = name
-        entry.buffer = self.buffer(data)
+        entry.buffer = self.buffer(np.frombuffer(data, np.uint8))
         self.metadata.append(entry)
 
     def finish(
-        self, inputs: Sequence[tuple[str, int]], outputs: Sequence[tuple[str, int]]
+        self,
+        inputs: Sequence[tuple[str, int]],
+        outputs: Sequence[tuple[str, int]],
+        behind: Callable[[int], bytes] = lambda _: b"",
     ) -> bytes:
-        """Return the file. `inputs`, `outputs`: (name in the signature, tensor index).
+        """Return the file.
 
+        Args: inputs, outputs: (name in the signature, tensor index); behind: what follows the
+            flatbuffer in the file, given its size in bytes.
         Raises: ConvertError: two tensors have one name.
         """
         names = Counter(tensor.name for tensor in self.tensors)
@@ -160,10 +169,12 @@ class TfliteBuilder:
         model.buffers = self.buffers
         model.metadata = self.metadata
         model.signatureDefs = [_signature(inputs, outputs)]
-        size = sum(len(buffer.data) for buffer in self.buffers if buffer.data is not None)
+        size = sum(buffer.data.nbytes for buffer in self.buffers if buffer.data is not None)
         builder = flatbuffers.Builder(size + 4096 * (len(self.tensors) + 16))
         builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-        return bytes(builder.Output())
+        # The file is as large as the weights: it is copied once.
+        file = memoryview(builder.Bytes)[builder.Head() :]
+        return b"".join((file, behind(len(file))))
 
 
 def _quantization(params: QuantParams) -> schema.QuantizationParametersT:

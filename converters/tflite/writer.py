@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from converters.errors import Refusal, UnsupportedModelError
 from converters.graph import Graph
@@ -79,7 +80,8 @@ def _write(numbers: Numbers, card: ModelCard | None, io: Io) -> tuple[bytes, Con
     if card is None:
         return b"", context
     metadata.add_card(context.builder, card)
-    return metadata.append_labels(context.builder.finish(given, taken), card.labels), context
+    behind = partial(metadata.labels_behind, labels=card.labels)
+    return context.builder.finish(given, taken, behind), context
 
 
 def _add_input(context: Context, name: str, io: Io) -> int:

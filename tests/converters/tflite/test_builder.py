@@ -51,13 +51,23 @@ def test_tensors_say_what_they_hold() -> None:
     assert (tensor.name, list(tensor.shape), tensor.type) == ("c", [1, 2], schema.TensorType.INT8)
     assert list(tensor.quantization.scale) == [0.5, 0.25]
     assert tensor.quantization.quantizedDimension == 1
-    assert builder.buffers[tensor.buffer].data == b"\1\2"
+    np.testing.assert_array_equal(builder.buffers[tensor.buffer].data, [[1, 2]])
 
 
 def test_an_array_that_is_not_contiguous_is_written_in_order() -> None:
     builder = TfliteBuilder("t")
-    builder.constant("c", np.arange(6, dtype=np.int8).reshape(2, 3).T)
-    assert builder.buffers[1].data == bytes([0, 3, 1, 4, 2, 5])
+    x = builder.constant("c", np.arange(6, dtype=np.int8).reshape(2, 3).T)
+    model = schema.ModelT.InitFromPackedBuf(builder.finish([("c", x)], [("c", x)]), 0)
+    assert bytes(model.buffers[1].data) == bytes([0, 3, 1, 4, 2, 5])
+
+
+def test_what_stands_behind_is_told_the_files_size() -> None:
+    builder = TfliteBuilder("t")
+    x = builder.tensor("x", (1,), "int8")
+    plain = builder.finish([("x", x)], [("x", x)])
+    assert builder.finish([("x", x)], [("x", x)], lambda size: b"%d" % size) == plain + (
+        b"%d" % len(plain)
+    )
 
 
 def test_opcodes_are_shared() -> None:

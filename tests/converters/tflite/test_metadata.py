@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from converters.tflite.metadata import append_labels
+from converters.tflite.metadata import EPOCH, labels_behind
 from edge.backends.tflite_metadata import read_metadata
 from edge.card import CARD_KEY, LABELS_FILE, ModelCard
 from tests.converters.artifacts import CARD, make
@@ -41,11 +41,14 @@ def test_labels_by_unzip(model: bytes, tmp_path: Path) -> None:
     assert result.stdout.decode() == LABELS
 
 
-def test_without_labels_nothing_is_appended() -> None:
-    assert append_labels(b"model", ()) == b"model"
+def test_without_labels_nothing_stands_behind() -> None:
+    assert labels_behind(5, ()) == b""
 
 
-def test_the_model_itself_stays_at_the_start() -> None:
-    whole = append_labels(b"model", ("a", "b"))
-    assert whole.startswith(b"model")
-    assert append_labels(b"model", ("a", "b")) == whole
+def test_it_is_the_zip_that_appending_to_the_file_gives() -> None:
+    stream = io.BytesIO(b"model")
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
+        entry = zipfile.ZipInfo(LABELS_FILE, EPOCH)
+        entry.external_attr = 0o644 << 16
+        archive.writestr(entry, "a\nb\n")
+    assert b"model" + labels_behind(5, ("a", "b")) == stream.getvalue()

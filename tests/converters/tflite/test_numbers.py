@@ -30,7 +30,8 @@ def data_of(builder: TfliteBuilder, tensor: int) -> Array:
         schema.TensorType.INT8: np.int8,
         schema.TensorType.INT32: np.int32,
     }
-    values: Array = np.frombuffer(builder.buffers[found.buffer].data, types[found.type])
+    values: Array = builder.buffers[found.buffer].data
+    assert values.dtype == types[found.type]
     return values.reshape(found.shape)
 
 
