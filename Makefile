@@ -66,7 +66,7 @@ $(ONNX2TF)/bin/onnx2tf:
 BENCHED := build/bench/ours/mobilenet_v2_1.0_224.int8.tflite
 bench: $(BENCH)/.installed $(ONNX2TF)/bin/onnx2tf
 	@rm -rf build/bench
-	@for name in conversion_time structure speed accuracy; do \
+	@for name in conversion_time float_conversion structure speed accuracy; do \
 		$(BENCH)/bin/python -m tests.benchmarks.$$name --shared $(SHARED) \
 			--onnx2tf $(ONNX2TF)/bin/onnx2tf || exit 1; \
 	done
