@@ -71,6 +71,13 @@ def _gather(inputs: Sequence[Array], node: onnx.NodeProto) -> int:
     return int(data.size // max(1, data.shape[axis]) * indices.size)
 
 
+def _gather_nd(inputs: Sequence[Array], node: onnx.NodeProto) -> int:
+    data, indices = inputs
+    skipped = next((int(a.i) for a in node.attribute if a.name == "batch_dims"), 0)
+    rest = data.shape[skipped + indices.shape[-1] :]
+    return math.prod(indices.shape[:-1]) * math.prod(rest)
+
+
 _ONE_EACH = (
     "Abs", "BatchNormalization", "Cast", "CastLike", "Ceil", "Concat", "Cos", "CumSum", "Erf",
     "Exp", "Flatten", "Floor", "GatherElements", "Identity", "IsNaN", "Log", "Neg", "Not",
@@ -89,6 +96,7 @@ FOLDABLE: Mapping[str, Bound] = {
     "Conv": _convolved,
     "Expand": _expand,
     "Gather": _gather,
+    "GatherND": _gather_nd,
     "Pad": _pad,
     "Range": _range,
     "Tile": _tile,

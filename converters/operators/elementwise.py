@@ -39,6 +39,12 @@ class Affine:
     bias: F32
     axis: int = 1
 
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all channels have one gain and one offset, so that the axis does not matter."""
+        same = (self.weight == self.weight[:1]).all() and (self.bias == self.bias[:1]).all()
+        return bool(same)
+
     def output_shape(self, x: Shape) -> Shape:
         fits = self.axis < len(x) and self.weight.shape == self.bias.shape == (x[self.axis],)
         if not fits:

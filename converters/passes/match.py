@@ -34,10 +34,8 @@ def uniform(node: Node | None) -> tuple[float, float] | None:
     """Return gain and offset of an Affine that has one of each for all channels, else None."""
     if node is None or not isinstance(node.operator, Affine):
         return None
-    gain, offset = node.operator.weight, node.operator.bias
-    if (gain != gain[0]).any() or (offset != offset[0]).any():
-        return None
-    return float(gain[0]), float(offset[0])
+    affine = node.operator
+    return (float(affine.weight[0]), float(affine.bias[0])) if affine.is_uniform else None
 
 
 def sole_reader(graph: Graph, value: str) -> Node | None:

@@ -37,6 +37,12 @@ def test_only_constants_are_folded() -> None:
     [
         ("c = Add(a, b)", [int64(1, 2), int64(3)], int64(4, 5)),
         ("c = Gather(a, b)", [int64(7, 8, 9), np.asarray(1)], np.asarray(8)),
+        ("c = GatherND(a, b)", [int64(7, 8, 9), int64(2, 0).reshape(2, 1)], int64(9, 7)),
+        (
+            "c = GatherND<batch_dims=1>(a, b)",
+            [np.arange(12).reshape(2, 3, 2), int64(2, 0).reshape(2, 1)],
+            int64(4, 5, 6, 7).reshape(2, 2),
+        ),
         ("c = Slice(a, b, d)", [int64(7, 8, 9), int64(1), int64(3)], int64(8, 9)),
         ("c = Concat<axis=0>(a, b)", [int64(1), int64(2)], int64(1, 2)),
         ("c = Unsqueeze(a, b)", [np.asarray(3), int64(0)], int64(3)),
@@ -67,6 +73,7 @@ def test_values(text: str, inputs: list[Array], expected: Array) -> None:
         ("c = Expand(a, b)", [int64(1, 2), int64(-5)]),
         ("c = Expand(a, b)", [int64(1, 2), np.asarray(2)]),
         ("c = Gather(a, b)", [int64(1, 2), int64(2)]),
+        ("c = GatherND(a, b)", [int64(1, 2), int64(0, 1)]),
         ("c = Concat<axis=3>(a, b)", [int64(1), int64(2)]),
         ("c = Range(a, b, d)", [np.asarray(0), np.asarray(5), np.asarray(0)]),
         ("c = Range(a, b, d)", [np.asarray(0.0), np.asarray(np.inf), np.asarray(1.0)]),
@@ -86,6 +93,7 @@ def test_constants_that_do_not_fit_together(text: str, inputs: list[Array]) -> N
     ("text", "shapes", "size"),
     [
         ("c = Gather(a, b)", [(8, 8), (8, 8)], 8**3),
+        ("c = GatherND(a, b)", [(2, 8, 8), (8, 8, 2)], 8**3),
         ("c = Add(a, b)", [(64, 1), (1, 64)], 64**2),
         ("c = Concat<axis=0>(a, a)", [(9,), (9,)], 18),
     ],

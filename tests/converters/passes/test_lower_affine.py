@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,15 @@ def test_on_pixels_it_is_a_depthwise_convolution() -> None:
 def test_along_other_axes_it_stays(shape: tuple[int, ...], axis: int) -> None:
     result = applied(lower_affine, graph(shape, axis))
     assert result.changed == ()
+
+
+def test_one_gain_for_all_stays() -> None:
+    affine = Affine(np.full(3, 0.5, np.float32), np.zeros(3, np.float32))
+    one = Graph("g", {"x": (1, 3, 4, 5)}, ("y",), (Node("n", affine, ("x",), "y"),))
+    assert applied(lower_affine, one).changed == ()
+    shifted = replace(affine, bias=np.ones(3, np.float32))
+    nodes = (replace(one.nodes[0], operator=shifted),)
+    assert applied(lower_affine, replace(one, nodes=nodes)).changed == ("n as Conv",)
 
 
 def test_numbers_are_those_of_the_affine() -> None:

@@ -87,6 +87,7 @@ def operators(draw: st.DrawFn, shape: Shape) -> tuple[Operator, F32 | None]:
         (Add(), None),
         (Mul(), normal(*kept, seed=seed)),
         (Affine(normal(side, seed=seed), normal(side, seed=seed + 1), axis), None),
+        (Affine(np.full(side, 0.5, np.float32), np.zeros(side, np.float32), axis), None),
         (Softmax(axis), None),
         (ReduceMax(some, keep), None),
         (ReduceMean(some, keep), None),

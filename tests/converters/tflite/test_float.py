@@ -46,6 +46,8 @@ CONSTANTS: Constants = {
     "twice": int64(1, 2, 1, 2),
     "sides": int64(1, 3, 16, 16),
     "tokens": int64(1, 3, 64),
+    "heads": int64(1, 64, 3, 4),
+    "joined": int64(1, 64, 12),
     "picture": int64(1, 3, 8, 8),
     "groups": int64(1, 2, 3, 8, 8),
     "ungroups": int64(1, 3, 2, 8, 8),
@@ -167,6 +169,10 @@ ATTENTION = (
     f"{TOKENS} q = MatMul(t, up) k = MatMul(t, up) v = MatMul(t, up) "
     "i = Transpose<perm=[0,2,1]>(k) m = MatMul(q, i) a = Softmax<axis=2>(m) y = MatMul(a, v)"
 )
+SCALED_HEADS = (
+    f"{TOKENS} q = MatMul(t, up) h = Reshape(q, heads) m = Transpose<perm=[0,2,1,3]>(h) "
+    "s = Mul(m, half) o = Transpose<perm=[0,2,1,3]>(s) f = Reshape(o, joined) y = MatMul(f, down)"
+)
 # How many TRANSPOSE, RESHAPE and PAD each needs; an output that is no image lies as in ONNX.
 CHAINS: Mapping[str, tuple[str, tuple[int, int, int]]] = {
     "padding that is TFLite's": ("y = Conv<pads=[0,0,1,1], strides=[2,2]>(x, w)", (0, 0, 0)),
@@ -182,6 +188,7 @@ CHAINS: Mapping[str, tuple[str, tuple[int, int, int]]] = {
     "windows and back": (WINDOWS_UNDONE, (0, 0, 0)),
     "tokens": (f"{TOKENS} n = LayerNormalization(t, scale, shift) y = MatMul(n, up)", (0, 1, 0)),
     "attention": (ATTENTION, (0, 3, 0)),  # a CONV_2D's tensors have four dimensions
+    "one scale for all heads": (SCALED_HEADS, (0, 1, 0)),
     "an order that is really another": ("y = Transpose<perm=[0,3,2,1]>(x)", (1, 0, 0)),
 }
 
