@@ -20,7 +20,8 @@ Io = Literal["integer", "uint8", "float32"]
 class QuantizedWeights:
     """Constants of one Conv or Gemm.
 
-    `weight`: int8, the shape of the float weight, symmetric (zero point 0), -127..127;
+    `weight`: int8, the shape of the float weight, symmetric (zero point 0), -127..127, or -128
+    where a file that was already quantized says so;
     `bias`: int32 [O], scale = input scale x weight scale, channel by channel, zero point 0.
     """
 
@@ -35,14 +36,18 @@ class QuantizedWeights:
         An input and its zero point are at most 255 apart.
         """
         others = tuple(i for i in range(self.weight.ndim) if i != self.params.axis)
-        size = np.abs(self.weight).sum(axis=others, dtype=np.int64)
+        size = np.abs(self.weight.astype(np.int16)).sum(axis=others, dtype=np.int64)
         largest: NDArray[np.int64] = size * (QMAX - QMIN) + np.abs(self.bias.astype(np.int64))
         return largest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantizedGraph:
-    """`graph` (float, for reference), the parameters of each value, the constants of each node."""
+    """`graph` (float, for reference), the parameters of each value, the constants of each node.
+
+    A value without parameters, which only a file that was already quantized has, is float32, and
+    what makes it computes in float32.
+    """
 
     graph: Graph
     activations: Mapping[str, QuantParams]  # by value name: int8, one entry
@@ -53,5 +58,9 @@ class QuantizedGraph:
 
         That is the value's own name, unless a caller sees that name as float32.
         """
-        seen = io == "float32" and value in (self.graph.input, *self.graph.outputs)
+        seen = (
+            io == "float32"
+            and value in (self.graph.input, *self.graph.outputs)
+            and value in self.activations
+        )
         return f"{value}/integer" if seen else value

@@ -66,6 +66,7 @@ class Context:
     reader: str = "the output"
     moves: list[str] = field(default_factory=list)
     _moved: dict[tuple[str, Placed], int] = field(default_factory=dict)
+    _reals: dict[int, int] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -77,7 +78,8 @@ class Context:
     def add_value(self, value: str, placed: Placed) -> int:
         """Add the tensor of a value and return its index."""
         name, params = self.numbers.name(value), self.numbers.params(value)
-        tensor = self.builder.tensor(name, placed.dims, self.numbers.dtype, params)
+        dtype = "float32" if params is None else "int8"
+        tensor = self.builder.tensor(name, placed.dims, dtype, params)
         self.held[value] = Held(tensor, placed)
         return tensor
 
@@ -90,31 +92,35 @@ class Context:
         options: Any = None,  # noqa: ANN401 (one of the schema's option classes)
     ) -> None:
         """Write a node: its operator, and whatever of its clamp the operator cannot carry."""
-        in_float = rule_of(node.operator).in_float and self.numbers.dtype == "int8"
+        is_float = self.numbers.params(node.output) is None
+        in_float = rule_of(node.operator).in_float and not is_float
         clamp = clamp_of(node.operator)
         is_fused = clamp is None or self.fuse(node, clamp, options)
         output = self.add_value(node.output, placed)
         target = output
         if not is_fused:
             target = self.builder.like(output, f"{node.output}/unclamped", placed.dims)
+        if in_float or is_float:
+            inputs = [self.real(tensor) for tensor in inputs]
         if in_float:
-            reals = [self._dequantized(tensor) for tensor in inputs]
             real = self.builder.tensor(f"{node.output}/real", placed.dims, "float32")
-            self.builder.operator(opcode, reals, real, options)
+            self.builder.operator(opcode, inputs, real, options)
             self.builder.operator(QUANTIZE, [real], target)
         else:
             self.builder.operator(opcode, inputs, target, options)
         if clamp is not None and not is_fused:
             self.clamp(clamp, target, output, node.output)
 
-    def _dequantized(self, tensor: int) -> int:
+    def real(self, tensor: int) -> int:
         """Return an int8 tensor as float32; any other as it is."""
         source = self.builder.tensors[tensor]
         if source.type != schema.TensorType.INT8:
             return tensor
-        real = self.builder.like(tensor, f"{source.name}/real", source.shape, "float32")
-        self.builder.operator(DEQUANTIZE, [tensor], real)
-        return real
+        if tensor not in self._reals:
+            real = self.builder.like(tensor, f"{source.name}/real", source.shape, "float32")
+            self.builder.operator(DEQUANTIZE, [tensor], real)
+            self._reals[tensor] = real
+        return self._reals[tensor]
 
     def fuse(self, node: Node, clamp: Clamp, options: Any) -> bool:  # noqa: ANN401 (as `emit`)
         """Let the operator's options, or the integers' own limits, do what a clamp does.

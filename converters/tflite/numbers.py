@@ -23,17 +23,12 @@ class Numbers(Protocol):
     @property
     def graph(self) -> Graph: ...
 
-    @property
-    def dtype(self) -> str:
-        """The element type of activations."""
-        ...
-
     def name(self, value: str) -> str:
         """Return what the tensor of a value is called."""
         ...
 
     def params(self, value: str) -> QuantParams | None:
-        """Return what a value's integers mean; None for floats."""
+        """Return what a value's int8 integers mean; None where it is float32."""
         ...
 
     def constant(self, value: str, real: F32) -> Array:
@@ -62,7 +57,6 @@ class Int8Numbers:
 
     quantized: QuantizedGraph
     io: Io = "integer"
-    dtype: str = "int8"
 
     @property
     def graph(self) -> Graph:
@@ -73,13 +67,16 @@ class Int8Numbers:
         seen: Io = "integer" if self.io == "integer" else "float32"
         return self.quantized.integer_name(value, seen)
 
-    def params(self, value: str) -> QuantParams:
-        return self.quantized.activations[value]
+    def params(self, value: str) -> QuantParams | None:
+        return self.quantized.activations.get(value)
 
     def constant(self, value: str, real: F32) -> Array:
+        params = self.params(value)
+        if params is None:
+            return FloatNumbers(self.graph).constant(value, real)
         if np.isneginf(real).all():
             return np.full(real.shape, QMIN, np.int8)
-        return self.params(value).spec(value, (), "int8").quantize(real)
+        return params.spec(value, (), "int8").quantize(real)
 
     def weights(
         self,
@@ -89,6 +86,8 @@ class Int8Numbers:
         axis: int,
         order: Sequence[int] | None = None,
     ) -> list[int]:
+        if node.name not in self.quantized.weights:  # it is computed in float
+            return FloatNumbers(self.graph).weights(builder, node, turn, axis, order)
         constants = self.quantized.weights[node.name]
         channels = range(len(constants.bias)) if order is None else order
         zeros = (0,) * len(channels)
@@ -110,7 +109,6 @@ class FloatNumbers:
 
     graph: Graph
     half: bool = False
-    dtype: str = "float32"
 
     def name(self, value: str) -> str:
         return value

@@ -90,7 +90,7 @@ def _add_input(context: Context, name: str, io: Io) -> int:
     layout = of_input(shape)
     placed = in_order(shape, order_of_axes(layout) or ())
     tensor = context.add_value(name, placed)
-    if io == "integer" or context.numbers.dtype == "float32":
+    if io == "integer" or context.numbers.params(name) is None:
         return tensor
     given = _seen(context, name, placed, io)
     context.builder.operator(QUANTIZE if io == "float32" else REQUANTIZE, [given], tensor)
@@ -120,7 +120,7 @@ def _add_output(context: Context, name: str, io: Io) -> int:
             builder.tensors[tensor].name = f"{called}/inside"
         tensor = _given_out(context, name, placed)
         builder.tensors[tensor].name = called
-    if io == "integer" or context.numbers.dtype == "float32":
+    if io == "integer" or context.numbers.params(name) is None:
         return tensor
     taken = _seen(context, name, placed, io)
     builder.operator(DEQUANTIZE if io == "float32" else REQUANTIZE, [tensor], taken)

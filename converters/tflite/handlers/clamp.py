@@ -21,7 +21,7 @@ def write(context: Context, node: Node, clamp: Clamp) -> None:
         return
     params = context.numbers.params(node.output)
     output = context.add_value(node.output, held.placed)
-    source = held.tensor
+    source = held.tensor if params is not None else context.real(held.tensor)
     if params is not None:
         saturates = params.saturates_at(clamp.low, clamp.high)
         scaled = output

@@ -33,6 +33,7 @@ from converters.tflite.opcodes import (
     LEAKY_RELU,
     LOG,
     LOGISTIC,
+    QUANTIZE,
     REQUANTIZE,
     RSQRT,
     SQRT,
@@ -58,6 +59,8 @@ OPCODES: dict[type[Operator], Opcode] = {
 def write(context: Context, node: Node, operator: Operator) -> None:
     held = context.held[node.inputs[0]]
     opcode = OPCODES[type(operator)]
+    if isinstance(operator, Requantize) and context.numbers.params(node.inputs[0]) is None:
+        opcode = QUANTIZE
     context.emit(node, opcode, [held.tensor], held.placed, _options(operator))
 
 
