@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,35 +9,11 @@ import numpy as np
 from calibration.observers import RangeTable
 from converters.errors import ConvertError
 from converters.graph import Graph, Node
-from converters.operators import (
-    Add,
-    Affine,
-    Clamp,
-    Constant,
-    Conv,
-    Gemm,
-    GlobalAveragePool,
-    HardSwish,
-    Mul,
-    ReduceMean,
-    Requantize,
-    Sub,
-    Weighted,
-    clamp_of,
-)
+from converters.operators import Clamp, Constant, Requantize, Weighted, clamp_of
+from converters.quantize.limits import smallest_scale
 from converters.quantize.params import QuantParams, from_range
 from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
-from converters.quantize.rules import (
-    MAX_ADD_FACTOR,
-    MAX_CLAMP_FACTOR,
-    MAX_CONV_FACTOR,
-    MAX_CONV_STEPS,
-    MAX_HARD_SWISH_FACTOR,
-    MAX_MEAN_FACTOR,
-    MAX_MUL_FACTOR,
-    Tie,
-    rule_of,
-)
+from converters.quantize.rules import Tie, rule_of
 from converters.quantize.weights import quantize_weights, reachable_bias
 
 
@@ -78,7 +53,7 @@ def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> Quant
         if isinstance(node.operator, Weighted):
             weights[node.name] = _weights(node, inputs[0], params)
         activations[node.output] = params
-        smallest = _smallest_scale(QuantizedGraph(graph, activations, weights), node)
+        smallest = smallest_scale(QuantizedGraph(graph, activations, weights), node)
         activations[node.output] = _widened(params, smallest / params.scale[0])
     return _with_same_inputs(QuantizedGraph(graph, activations, weights))
 
@@ -93,31 +68,6 @@ def _weights(node: Node, given: QuantParams, taken: QuantParams) -> QuantizedWei
         return quantize_weights(nearer, axis, given.scale[0])
     except ConvertError as cause:
         raise ConvertError(f"{node.name} ({node.kind}): {cause}") from cause
-
-
-def _smallest_scale(quantized: QuantizedGraph, node: Node) -> float:
-    """Return the scale that a node's output must stay above for its kernels to compute it."""
-    scales = [quantized.activations[name].scale[0] for name in node.inputs]
-    shapes = quantized.graph.shapes
-    match node.operator:
-        case Affine() | Conv() | Gemm():
-            weights = quantized.weights[node.name]
-            factors = weights.bias_scale.astype(np.float64)
-            sums = factors * weights.largest_sum()
-            return float(max(factors.max() / MAX_CONV_FACTOR, sums.max() / MAX_CONV_STEPS))
-        case Add() | Sub():
-            return max(scales) / MAX_ADD_FACTOR
-        case Mul():
-            return math.prod(scales) / MAX_MUL_FACTOR
-        case Clamp():
-            return scales[0] / MAX_CLAMP_FACTOR
-        case GlobalAveragePool() | ReduceMean():
-            size = math.prod(shapes[node.inputs[0]]) / math.prod(shapes[node.output])
-            return scales[0] / (size * MAX_MEAN_FACTOR)
-        case HardSwish():
-            return scales[0] / MAX_HARD_SWISH_FACTOR
-        case _:
-            return 0.0
 
 
 def _with_same_inputs(quantized: QuantizedGraph) -> QuantizedGraph:
@@ -170,7 +120,7 @@ def _retied(
     if rule.output is Tie.TO_INPUT:
         rest = _retied(quantized, maker.inputs[0], maker, params)
         return (value, *rest) if rest else ()
-    return (value,) if params.scale[0] > _smallest_scale(quantized, maker) else ()
+    return (value,) if params.scale[0] > smallest_scale(quantized, maker) else ()
 
 
 def _within(clamp: Clamp | None, low: float, high: float) -> QuantParams:
