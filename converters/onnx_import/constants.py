@@ -79,8 +79,8 @@ def _gather_nd(inputs: Sequence[Array], node: onnx.NodeProto) -> int:
 
 
 _ONE_EACH = (
-    "Abs", "BatchNormalization", "Cast", "CastLike", "Ceil", "Concat", "Cos", "CumSum", "Erf",
-    "Exp", "Flatten", "Floor", "GatherElements", "Identity", "IsNaN", "Log", "Neg", "Not",
+    "Abs", "BatchNormalization", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Cos", "CumSum",
+    "Erf", "Exp", "Flatten", "Floor", "GatherElements", "Identity", "IsNaN", "Log", "Neg", "Not",
     "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Reciprocal", "Reshape",
     "Round", "ScatterND", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Split", "Sqrt", "Squeeze",
     "Tanh", "Transpose", "Trilu", "Unsqueeze",

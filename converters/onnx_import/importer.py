@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -16,20 +16,28 @@ from converters.onnx_import.constants import FOLDABLE, Constants
 from converters.onnx_import.handlers import HANDLERS
 from converters.onnx_import.inputs import image_input
 from converters.onnx_import.load import STANDARD_DOMAINS, opset_of
+from converters.onnx_import.quantized import (
+    READS_INTEGERS,
+    ConstantIntegers,
+    check_form,
+    check_reader,
+    is_quantized,
+    refuse_quantized,
+)
 from converters.onnx_import.source import (
     Activation,
-    Converted,
+    Integers,
     Missing,
     Operand,
     RefusedError,
     Resolved,
     SourceNode,
 )
+from converters.onnx_import.values import attribute, initializer
 from converters.operators import Constant, Operator, Shape
+from converters.quantize.integers import Dequantized, GivenConstants
 from edge.tensors import Array
 
-QUANTIZED_OPS = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
-QUANTIZED_PREFIXES = ("QLinear", "ConvInteger", "MatMulInteger")
 # Of all activations of one picture; and of one activation, in the batch that the file demands.
 MAX_VALUES = 1 << 30
 
@@ -47,11 +55,27 @@ def import_onnx(model: onnx.ModelProto, where: str, read_inputs: ReadInputs = im
     Raises: UnsupportedModelError: nodes that cannot be converted, all of them;
         ConvertError: the model as a whole is not what `read_inputs` takes.
     """
-    _refuse_quantized(model, where)
+    refuse_quantized(model, where)
+    return _import(model, where, read_inputs).finish()
+
+
+def import_quantized(
+    model: onnx.ModelProto, where: str
+) -> tuple[Graph, Mapping[str, GivenConstants]]:
+    """Return the Graph of a quantized network, and the integers of its constants by node.
+
+    A Requantize stands wherever the file has a QuantizeLinear; constants are what their integers
+    mean. Args and Raises: as `import_onnx`.
+    """
+    importer = _import(model, where, image_input)
+    return importer.finish(), importer.integers.given
+
+
+def _import(model: onnx.ModelProto, where: str, read_inputs: ReadInputs) -> _Importer:
     importer = _Importer(model, where, read_inputs)
     for proto in model.graph.node:
         importer.add(proto)
-    return importer.finish()
+    return importer
 
 
 class _Importer:
@@ -64,8 +88,11 @@ class _Importer:
         self.checker.ir_version = model.ir_version
         self.checker.opset_imports = {"": self.opset}
         self.graph = model.graph
-        weights = {tensor.name: _array(tensor, where) for tensor in model.graph.initializer}
+        weights = {tensor.name: initializer(tensor, where) for tensor in model.graph.initializer}
         self.constants = Constants(self.opset, weights.values())
+        if is_quantized(model):  # a byte becomes four, and a float first a byte
+            self.constants.room_bytes += 5 * sum(value.size for value in weights.values())
+        self.integers = ConstantIntegers(self.constants)
         self.inputs, self.batch = read_inputs(model.graph, frozenset(weights), where)
         self.values: dict[str, Resolved] = weights | {given.name: given for given in self.inputs}
         self.nodes: list[Node] = []
@@ -80,7 +107,7 @@ class _Importer:
         except (RefusedError, GraphError) as refused:
             self.refusals.append(Refusal(name, proto.op_type, str(refused)))
             converted = (Missing(),) * len(proto.output)
-        made = converted if isinstance(converted, tuple) else (converted,)
+        made: tuple[Resolved, ...] = converted if isinstance(converted, tuple) else (converted,)
         for index, output in enumerate(proto.output):
             if not output:
                 continue  # left out
@@ -93,7 +120,8 @@ class _Importer:
                 reason = f"{output!r} is output {index} of {name}, which is not supported"
                 self.values[output] = Missing(reason)
 
-    def _convert(self, proto: onnx.NodeProto, name: str) -> Converted | tuple[Array | Missing, ...]:
+    def _convert(self, proto: onnx.NodeProto, name: str) -> Resolved | tuple[Resolved, ...]:
+        check_form(proto)
         proto = _in_standard_domain(proto)
         unknown = [key for key in proto.input if key and key not in self.values]
         if unknown:
@@ -102,21 +130,20 @@ class _Importer:
         handler = HANDLERS.get(proto.op_type)
         if handler is None and proto.op_type not in FOLDABLE and proto.op_type != "Shape":
             raise RefusedError(_unsupported())
-        missing = [value for value in inputs if isinstance(value, Missing)]
-        if missing:
-            for value in missing:
-                if value.reason:
-                    raise RefusedError(value.reason)
+        if _is_any_missing(inputs):
             return (Missing(),) * len(proto.output)
-        attributes = {a.name: _attribute(a) for a in proto.attribute}
+        check_reader(proto, inputs)
+        attributes = {a.name: attribute(a) for a in proto.attribute}
         self._check_definition(proto)
         if proto.op_type == "Shape":
             return _shape(inputs[0], attributes)
         constants = self.constants.fold(proto, inputs)
         if constants is not None:
+            self.integers.follow(proto, inputs, constants)
             return constants
         if handler is None:  # it would be folded, were its inputs constants
             raise RefusedError(_unsupported())
+        self.integers.current = tuple(proto.input)
         source = SourceNode(
             name,
             proto.op_type,
@@ -128,6 +155,8 @@ class _Importer:
             self._append,
         )
         converted = handler(source)
+        if isinstance(converted, Dequantized):
+            converted = self.integers.add(proto, converted)
         if isinstance(converted, np.ndarray):
             return self.constants.count(converted, inputs)
         return converted
@@ -169,6 +198,7 @@ class _Importer:
         while name in self.names:
             name = f"{name}_{len(self.names)}"
         self.names.add(name)
+        self.integers.note(name, operator)
         self.nodes.append(Node(name, operator, tuple(value.name for value in given), output))
         return Activation(output, shape)
 
@@ -180,6 +210,8 @@ class _Importer:
             value = self.values.get(info.name)
             if isinstance(value, Missing):
                 raise ConvertError(f"{self.where}: {value.reason}; give the model another output")
+            if isinstance(value, Integers):
+                raise ConvertError(f"{self.where}: output {info.name!r} {READS_INTEGERS}")
             if not isinstance(value, Activation):
                 raise ConvertError(
                     f"{self.where}: output {info.name!r} does not depend on the image"
@@ -212,6 +244,15 @@ def _shape(value: Resolved, attributes: dict[str, Any]) -> Array:
     return np.asarray(shape[attributes.get("start", 0) : attributes.get("end")], np.int64)
 
 
+def _is_any_missing(inputs: tuple[Resolved, ...]) -> bool:
+    """Whether an input cannot be had. Raises: RefusedError: one has a reason for it."""
+    missing = [value for value in inputs if isinstance(value, Missing)]
+    for value in missing:
+        if value.reason:
+            raise RefusedError(value.reason)
+    return bool(missing)
+
+
 def _in_standard_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
     """Return the node, its domain spelled as onnx's own tools know it."""
     if proto.domain not in STANDARD_DOMAINS:
@@ -226,51 +267,3 @@ def _in_standard_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
 
 def _unsupported() -> str:
     return f"not supported; supported are: {', '.join(sorted(HANDLERS))}"
-
-
-def _refuse_quantized(model: onnx.ModelProto, where: str) -> None:
-    for node in model.graph.node:
-        if node.op_type in QUANTIZED_OPS or node.op_type.startswith(QUANTIZED_PREFIXES):
-            raise ConvertError(
-                f"{where}: already quantized (node {node.name!r} is a {node.op_type}); "
-                "give the float32 model that it was made from"
-            )
-
-
-def _array(tensor: onnx.TensorProto, where: str) -> Array:
-    if tensor.data_type == onnx.TensorProto.FLOAT16:
-        raise ConvertError(
-            f"{where}: tensor {tensor.name!r} is float16; export the model in float32"
-        )
-    try:
-        return _to_array(tensor)
-    except Exception as cause:  # whatever NumPy makes of bytes that do not fit the dimensions
-        raise ConvertError(
-            f"{where}: the data of tensor {tensor.name!r} does not fit its shape "
-            f"{list(tensor.dims)}; export the model again"
-        ) from cause
-
-
-def _to_array(tensor: onnx.TensorProto) -> Array:
-    if any(side < 0 for side in tensor.dims):  # NumPy would take -1 for "whatever is left"
-        raise ValueError("a side is negative")
-    return onnx.numpy_helper.to_array(tensor)
-
-
-def _attribute(attribute: onnx.AttributeProto) -> object:
-    try:
-        value = onnx.helper.get_attribute_value(attribute)
-    except ValueError as cause:
-        raise RefusedError(f"attribute {attribute.name!r} cannot be read") from cause
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, onnx.TensorProto):
-        if onnx.external_data_helper.uses_external_data(value):
-            raise RefusedError(f"attribute {attribute.name!r} keeps its data in another file")
-        try:
-            return _to_array(value)
-        except Exception as cause:  # as in _array
-            raise RefusedError(f"attribute {attribute.name!r} does not fit its shape") from cause
-    if not isinstance(value, int | float | str | list):
-        raise RefusedError(f"attribute {attribute.name!r} holds a {type(value).__name__}")
-    return value

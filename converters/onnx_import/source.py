@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from converters.operators import Operator, Shape
+from converters.quantize.integers import Dequantized
+from converters.quantize.params import QuantParams
 from edge.tensors import F32, Array
 
 
@@ -31,12 +33,21 @@ class Missing:
     reason: str = ""
 
 
-Resolved: TypeAlias = Activation | Missing | Array | None  # None: an optional input left out
+@dataclass(frozen=True, slots=True)
+class Integers:
+    """What QuantizeLinear makes of an activation; only a DequantizeLinear reads it."""
+
+    activation: Activation
+    params: QuantParams
+
+
+# None: an optional input left out
+Resolved: TypeAlias = Activation | Integers | Missing | Array | None
 
 
 # What a handler gives: what its operators made, one value for each output where there are several;
 # or an activation that it leaves as it is, or a constant.
-Converted: TypeAlias = Activation | Array | tuple[Activation, ...]
+Converted: TypeAlias = Activation | Integers | Dequantized | Array | tuple[Activation, ...]
 Operand: TypeAlias = Activation | F32
 
 

@@ -238,6 +238,21 @@ def _gelu(nodes: OnnxNodes, gelu: Gelu, at: Applied) -> None:
     nodes.add("Mul", [twice, number(0.5)], at.output)
 
 
+def _requantize(nodes: OnnxNodes, operator: Requantize, at: Applied) -> None:
+    """Write the rounding to the parameters of a file; where there are none, nothing happens."""
+    if operator.params is None:
+        nodes.add("Identity", at.inputs, at.output)
+        return
+    scale = np.asarray(operator.params.scale[0], np.float32)
+    zero_point = np.asarray(operator.params.zero_point[0], np.int8)
+    means = [
+        nodes.constant(f"{at.output}/scale", scale),
+        nodes.constant(f"{at.output}/zero_point", zero_point),
+    ]
+    integers = nodes.add("QuantizeLinear", [*at.inputs, *means], f"{at.output}/integers")
+    nodes.add("DequantizeLinear", [integers, *means], at.output)
+
+
 def _constant(nodes: OnnxNodes, constant: Constant, at: Applied) -> None:
     nodes.constant(at.output, constant.value)
 
@@ -277,7 +292,7 @@ WRITERS: Mapping[type[Operator], Writer] = {
     ReduceMean: _reduce,
     ReduceMin: _reduce,
     ReduceSum: _reduce,
-    Requantize: _named("Identity"),
+    Requantize: _requantize,
     Reshape: _reshape,
     Resize: _resize,
     Rsqrt: _rsqrt,

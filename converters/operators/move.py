@@ -9,6 +9,7 @@ import numpy as np
 
 from converters.errors import GraphError
 from converters.operators.shapes import Shape, broadcast, check_axes, same_size
+from converters.quantize.params import QuantParams
 from edge.tensors import F32
 
 
@@ -24,7 +25,12 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Requantize:
-    """The same value with other integers, for a reader that wants all its inputs on one scale."""
+    """The same value with other integers, for a reader that wants all its inputs on one scale.
+
+    Those of `params` where a file that is already quantized says so.
+    """
+
+    params: QuantParams | None = None
 
     def output_shape(self, x: Shape) -> Shape:
         return x

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from converters.graph import Graph, Pass
-from converters.passes.fold_affine import fold_affine
+from converters.passes.fold_affine import fold_affine, fold_offset
 from converters.passes.fold_clamp import fold_clamp
 from converters.passes.fuse_gelu import fuse_gelu
 from converters.passes.fuse_hard_swish import fuse_hard_swish
@@ -19,6 +19,16 @@ from converters.passes.remove_unused import remove_unused
 PASSES: tuple[Pass, ...] = (
     remove_unused,
     fold_affine,
+    fuse_gelu,
+    fuse_hard_swish,
+    fuse_rsqrt,
+    lower_affine,
+    fold_clamp,
+)
+# Of a file that is already quantized: none of these changes a weight, whose integers are given.
+GIVEN_PASSES: tuple[Pass, ...] = (
+    remove_unused,
+    fold_offset,
     fuse_gelu,
     fuse_hard_swish,
     fuse_rsqrt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,13 +18,25 @@ def fold_affine(graph: Graph) -> PassResult:
     Two affines of one axis are one. Left alone: an affine whose producer is no convolution, Gemm or
     affine of that axis, already ends in a clamp, or is also read by somebody else.
     """
+    return _fold(graph, _why_not)
+
+
+def fold_offset(graph: Graph) -> PassResult:
+    """Add an offset to the biases of a convolution or Gemm, whose weights stay bit for bit.
+
+    Left alone: what `fold_affine` leaves, and an affine that has a gain.
+    """
+    return _fold(graph, _why_not_offset)
+
+
+def _fold(graph: Graph, why_not: Callable[[Graph, Node, Node | None], str | None]) -> PassResult:
     nodes: dict[str, Node] = {}  # by output, in order
     changed, left = [], []
     for node in graph.nodes:
         if isinstance(node.operator, Affine):
             (source,) = node.inputs
             before = nodes.get(source)
-            reason = _why_not(graph, node, before)
+            reason = why_not(graph, node, before)
             if reason is None and before is not None:
                 operator = before.operator
                 assert isinstance(operator, Affine | Conv | Gemm)  # noqa: S101 (_why_not checked it)
@@ -66,6 +79,13 @@ def _why_not(graph: Graph, node: Node, before: Node | None) -> str | None:
     if not graph.is_only_read_by(node.inputs[0], node):
         return f"the output of {before.name} is read elsewhere too"
     return None
+
+
+def _why_not_offset(graph: Graph, node: Node, before: Node | None) -> str | None:
+    assert isinstance(node.operator, Affine)  # noqa: S101 (the caller checked it)
+    if (node.operator.weight != 1).any():
+        return "it has a gain, which would change weights that are given"
+    return _why_not(graph, node, before)
 
 
 def _channel_axis(operator: Affine | Conv | Gemm, rank: int) -> int:
