@@ -1,4 +1,4 @@
-"""edge-convert: a float ONNX classifier in, int8 ONNX and int8 TFLite out."""
+"""edge-convert: an ONNX classifier in, int8 ONNX and int8 TFLite out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edge.preprocess import COLORS, PRESETS
 
 NAME = "edge-convert"
 KINDS = {
-    "int8": "quantize to int8, as ONNX and as TFLite (the default)",
+    "int8": "quantize to int8, as ONNX and as TFLite (the default); what is quantized, as TFLite",
     "float32": "write TFLite that is not quantized",
     "float16": "the same with its weights as float16: half the size",
 }
@@ -33,6 +33,7 @@ OBSERVERS = ("mse", "minmax", "percentile")
 EXAMPLES = """\
   edge-convert --int8 model.onnx
   edge-convert --int8 model.onnx --calibration photos/ --labels labels.txt --preprocess imagenet
+  edge-convert --int8 quantized.onnx
   edge-convert --float16 model.onnx
   edge-convert --int8 model.onnx --calibration photos/ --evaluate labelled/ --max-drop 0.5 -o out/
 """
@@ -42,10 +43,11 @@ def parser() -> argparse.ArgumentParser:
     p = new_parser(
         NAME,
         "Convert a float32 ONNX image classifier to int8 ONNX and int8 TFLite, with one "
-        "calibration, and show how close both are to it; or to TFLite in float32 or float16.",
+        "calibration, and show how close both are to it; or to TFLite in float32 or float16. One "
+        "that is already quantized, in the QDQ form, becomes int8 TFLite with its own scales.",
         EXAMPLES,
     )
-    p.add_argument("model", type=Path, help="float32 ONNX file, opset 11 or newer")
+    p.add_argument("model", type=Path, help="ONNX file, float32 or quantized, opset 11 or newer")
     kinds = p.add_mutually_exclusive_group()
     for kind, words in KINDS.items():
         kinds.add_argument(

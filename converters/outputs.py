@@ -37,12 +37,14 @@ def save(conversion: Conversion) -> tuple[Path, ...]:
 def to_json(conversion: Conversion) -> dict[str, Any]:
     """Return the card and the figures; numbers that are not finite become null."""
     verification, calibrated = conversion.verification, conversion.calibrated
+    given = conversion.source.given
     return {
         "card": json.loads(conversion.card.to_json()),
         "files": [
             conversion.request.path(kind).name for kind in (*conversion.artifacts, "json", "html")
         ],
         "notes": list(conversion.source.notes),
+        "already_quantized": given and {"notes": list(given.notes)},
         "passes": [asdict(report) for report in conversion.source.passes],
         "inventories": {kind: asdict(held) for kind, held in conversion.inventories.items()},
         "ranges": calibrated and calibrated.ranges.to_json(),
@@ -87,6 +89,9 @@ def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
         head.append("no pictures were given: --calibration DIR with your camera's is better")
         if conversion.request.evaluate is None:
             head.append("(synthetic ones belong to no class, so agreement on them says little)")
+    given = conversion.source.given
+    if given is not None and given.notes:
+        head.append(f"the report has {len(given.notes)} notes on what could not stay as it was")
     skipped = len(calibrated.broken if calibrated else ()) + verification.scores[FLOAT].broken
     if skipped:
         head.append(f"{skipped} broken images were passed over")

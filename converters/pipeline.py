@@ -60,7 +60,7 @@ class Conversion:
 
     request: Request
     source: Source
-    calibrated: Calibrated | None  # None where nothing was quantized
+    calibrated: Calibrated | None  # None where nothing was quantized, or the source already was
     quantized: QuantizedGraph | None
     card: ModelCard
     artifacts: Mapping[str, bytes]  # by format
@@ -89,7 +89,10 @@ def convert(request: Request, progress: Progress) -> Conversion:
     source = read_source(request)
     pictures = choose_pictures(request, source)
     calibrated, quantized = None, None
-    if request.kind == "int8":
+    if source.given is not None:
+        quantized = source.given.quantized
+        request = replace(request, formats=("tflite",))
+    elif request.kind == "int8":
         calibrated = measure(request, source, pictures, progress)
         quantized = assign(source.graph, calibrated.input_params, calibrated.ranges)
     card = final_card(source, calibrated, request)
@@ -106,6 +109,7 @@ def convert(request: Request, progress: Progress) -> Conversion:
             pictures.verification,
             pictures.words,
             progress,
+            is_given=source.given is not None,
         )
     held = {kind: inventory(kind, data) for kind, data in artifacts.items()}
     moves = tflite.moves(quantized or source.graph) if "tflite" in artifacts else ()
@@ -125,7 +129,7 @@ def choose_pictures(request: Request, source: Source) -> Pictures:
         count = min(request.samples, SYNTHETIC_IMAGES)
         calibration = dead_leaves(count, side, side, SYNTHETIC_SEED)
         verification = dead_leaves(VERIFY_IMAGES, side, side, SYNTHETIC_VERIFY_SEED)
-        words = "other synthetic images"
+        words = "synthetic images" if source.given else "other synthetic images"
     else:
         everything = open_images(request.calibration)
         first, others = held_apart(len(everything), request.samples, VERIFY_IMAGES)
@@ -160,6 +164,9 @@ def input_params(source: Source, images: ImageSet | Tensors) -> QuantParams:
 
 def final_card(source: Source, calibrated: Calibrated | None, request: Request) -> ModelCard:
     """Return the card that goes into the artifacts."""
+    if source.given is not None:
+        words = "int8, with the scales and integers of the source, which was already quantized"
+        return replace(source.card, quantization={"scheme": words})
     if calibrated is None:
         scheme = {"scheme": "float16 weights"} if request.kind == "float16" else {}
         return replace(source.card, quantization=scheme)
@@ -194,11 +201,14 @@ def write_artifacts(
 
 
 def _reference(source: Source, folder: Path) -> Path:
-    """Return the float model to compare with: the source, unless it takes several pictures."""
-    if source.batch == 1:
+    """Return the model to compare with: the source, unless it takes several pictures or bytes."""
+    if source.batch == 1 and source.reference is None:
         return source.onnx_file
     path = folder / "float.onnx"
-    write_bytes(path, write_float(source.graph).SerializeToString())
+    content = source.reference
+    if content is None or source.batch > 1:
+        content = write_float(source.graph).SerializeToString()
+    write_bytes(path, content)
     return path
 
 

@@ -30,8 +30,14 @@ def render(conversion: Conversion) -> str:
     """Return the report as a self-contained document."""
     sections = [
         Section("", [_headline(conversion), *_cautions(conversion)]),
-        Section("Against the float model", [_scores(conversion)]),
+        Section(f"Against {_reference(conversion)}", [_scores(conversion)]),
     ]
+    given = conversion.source.given
+    if given is not None:
+        kept = "Scales, zero points and integers are those of the source, bit for bit"
+        kept += ", but for these:" if given.notes else "."
+        notes = [Note(note) for note in (kept, *given.notes)]
+        sections.append(Section("What became of the source's integers", [*notes]))
     if conversion.verification.tensors:
         sections.append(Section("Where the error comes from", _tensors(conversion)))
     sections += [
@@ -43,13 +49,21 @@ def render(conversion: Conversion) -> str:
     return render_page(name, sections, subtitle=f"{said[0].upper()}{said[1:]}")
 
 
+def _reference(conversion: Conversion) -> str:
+    return "the float model" if conversion.source.given is None else "the source"
+
+
 def called(conversion: Conversion, kind: str) -> str:
     """Return what a model of the verification is called: "float32", "int8 ONNX"."""
+    if kind == FLOAT and conversion.source.given is not None:
+        return "source (QDQ)"
     return "float32" if kind == FLOAT else f"{conversion.request.kind} {FORMATS[kind]}"
 
 
 def how_calibrated(conversion: Conversion) -> str:
     """Return the beginning of a sentence that says on what ranges were measured, if any were."""
+    if conversion.source.given is not None:
+        return "with the source's own scales, "
     if conversion.calibrated is None:
         return ""
     ranges = conversion.calibrated.ranges
@@ -64,10 +78,11 @@ def _headline(conversion: Conversion) -> Tiles:
         score = verification.scores[kind]
         drop = verification.drop_pp(kind)
         if score.top1 is not None and drop is not None:
-            note = f"{-drop:+.2f} points against float" if drop else "as float"
+            against = _reference(conversion).removeprefix("the ").removesuffix(" model")
+            note = f"{-drop:+.2f} points against {against}" if drop else f"as {against}"
             tiles.append(Tile(f"top-1, {called(conversion, kind)}", percent(score.top1), note=note))
         else:
-            note = "same first class as float"
+            note = f"same first class as {_reference(conversion)}"
             tiles.append(
                 Tile(f"agrees, {called(conversion, kind)}", percent(score.agreement), note=note)
             )
@@ -79,7 +94,8 @@ def _headline(conversion: Conversion) -> Tiles:
     for output in verification.tensors[-1:]:
         if output.steps is not None:
             note = f"largest difference {output.steps} steps"
-            tiles.append(Tile("ONNX and TFLite equal", percent(output.equal), note=note))
+            first = "ONNX" if conversion.source.given is None else "source"
+            tiles.append(Tile(f"{first} and TFLite equal", percent(output.equal), note=note))
     return Tiles(tuple(tiles))
 
 
@@ -179,7 +195,7 @@ def _card(conversion: Conversion) -> Facts:
             ("mean, std", f"{_vector(spec.mean)}, {_vector(spec.std)} of pixels in 0..1"),
             ("labels", labels),
             ("ranges", conversion.calibrated.ranges.observer if conversion.calibrated else "none"),
-            ("float model, SHA-256", card.source_sha256),
+            ("source model, SHA-256", card.source_sha256),
             ("written by", ", ".join(f"{k} {v}" for k, v in card.versions.items())),
         )
     )

@@ -1,4 +1,4 @@
-"""The float model as a user has it: read, simplified, and seen to be one that can be converted."""
+"""The model as a user has it: read, simplified, and seen to be one that can be converted."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ import edge
 from converters.confirm import confirm
 from converters.errors import ConvertError
 from converters.graph import Graph
-from converters.onnx_import.importer import import_onnx
+from converters.onnx_import.border import with_float_border
+from converters.onnx_import.importer import import_onnx, import_quantized
 from converters.onnx_import.load import card_of, load
-from converters.passes import PassReport, run_passes
+from converters.onnx_import.quantized import is_quantized
+from converters.onnx_import.runnable import with_own_zero_points
+from converters.passes import GIVEN_PASSES, PassReport, run_passes
+from converters.quantize.given import Given, take
 from converters.request import DEFAULT_PRESET, PreprocessFlags, Request
 from converters.tflite import writer as tflite
 from edge.card import MAX_LABEL_CHARS, ModelCard, check_label_count, read_labels
@@ -24,7 +28,11 @@ from edge.tensors import TensorSpec
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The float model, read and simplified. `notes` are for the user to know."""
+    """The model, read and simplified. `notes` are for the user to know.
+
+    `given`: its own integers where it is already quantized, else None; `reference`: the model to
+    compare with where that is not the file itself, None where it is.
+    """
 
     graph: Graph
     card: ModelCard
@@ -33,6 +41,8 @@ class Source:
     passes: tuple[PassReport, ...]
     notes: tuple[str, ...]
     operators: Mapping[str, int]  # of the file, by type
+    given: Given | None = None
+    reference: bytes | None = None
 
     @property
     def input_spec(self) -> TensorSpec:
@@ -45,7 +55,16 @@ def read_source(request: Request) -> Source:
     model, digest = load(request.model)
     card = card_of(model)
     operators = Counter(node.op_type for node in model.graph.node)
-    graph, passes = run_passes(import_onnx(model, str(request.model)))
+    given, reference = None, None
+    if is_quantized(model) and request.kind == "int8":
+        _check_given(request)
+        model = with_float_border(model, str(request.model))
+        reference = with_own_zero_points(model).SerializeToString()
+        graph, constants = import_quantized(model, str(request.model))
+        graph, passes = run_passes(graph, GIVEN_PASSES)
+        given = take(graph, constants)
+    else:
+        graph, passes = run_passes(import_onnx(model, str(request.model)))
     del model  # the graph has its own weights
     if "tflite" in request.formats:
         tflite.check(graph, str(request.model))
@@ -64,8 +83,10 @@ def read_source(request: Request) -> Source:
     name = card.name if card else _printable(request.name)
     card = ModelCard(name, preprocess, labels, {}, digest, writer_versions())
     _check_channels(graph, preprocess)
-    batch = confirm(graph, request.model)
-    return Source(graph, card, request.model, batch, passes, tuple(notes), dict(operators))
+    batch = confirm(graph, request.model, reference)
+    return Source(
+        graph, card, request.model, batch, passes, tuple(notes), dict(operators), given, reference
+    )
 
 
 def classes_of(graph: Graph, where: str) -> int:
@@ -89,6 +110,20 @@ def writer_versions() -> dict[str, str]:
     return {"edge-deploy": edge.__version__} | {
         name: version(name) for name in ("numpy", "onnx", "onnxruntime", "ai-edge-litert")
     }
+
+
+def _check_given(request: Request) -> None:
+    """Refuse what an already quantized file leaves no room for."""
+    if request.calibration is not None or request.observer is not None:
+        raise ConvertError(
+            f"{request.model}: already quantized: its scales are kept, so that it takes no "
+            "--calibration and no --observer; leave them out, or give the float32 model"
+        )
+    if "tflite" not in request.formats:
+        raise ConvertError(
+            f"{request.model}: already quantized: only TFLite is written; the int8 ONNX file is "
+            "the model itself"
+        )
 
 
 def _printable(name: str) -> str:

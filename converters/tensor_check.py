@@ -22,14 +22,17 @@ from edge.backends.onnx import EXACT_KERNELS
 from edge.backends.quiet import without_info
 from edge.tensors import F32, Array
 
+SOURCE = "source"
+DEQUANTIZE = ("DequantizeLinear",)
+
 
 @dataclass(frozen=True, slots=True)
 class TensorCheck:
     """One value: how far each artifact is from float, and the two from each other.
 
     `sqnr_db`: by format, over all images; `steps`: the largest difference between the two
-    artifacts' integers, and `equal` the share of them that do not differ, both None where only
-    one artifact was made or keeps the value.
+    artifacts' integers (or those of the one and of a source that was already quantized), and
+    `equal` the share of them that do not differ, both None where only one keeps the value.
     """
 
     name: str
@@ -72,13 +75,7 @@ class _OnnxTensors:
             if name not in outputs:
                 element = elements[f"{value}/zero_point"]
                 proto.graph.output.append(onnx.helper.make_tensor_value_info(name, element, None))
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1  # a second thread mostly spins
-        options.add_session_config_entry(*EXACT_KERNELS)
-        self._session: Any = onnxruntime.InferenceSession(
-            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _exact_session(proto)
         self.quantized = quantized
 
     def run(self, x: F32) -> dict[str, Array]:
@@ -86,6 +83,25 @@ class _OnnxTensors:
         params = self.quantized.activations[graph.input]
         feed = x if self.io == "float32" else params.spec("", (), self.dtype).quantize(x)
         results = self._session.run(list(self.names.values()), {graph.input: feed})
+        return {value: _int8(result) for value, result in zip(self.names, results, strict=True)}
+
+
+class _SourceTensors:
+    """A source that was already quantized, with each QuantizeLinear's integers as an output."""
+
+    def __init__(self, model: bytes, quantized: QuantizedGraph) -> None:
+        proto = onnx.load_from_string(model)
+        made = {n.output[0] for n in proto.graph.node if n.op_type == "QuantizeLinear"}
+        read = {n.output[0]: n.input[0] for n in proto.graph.node if n.op_type in DEQUANTIZE}
+        names = {value: read.get(value, value) for value in quantized.activations}
+        self.names = {value: name for value, name in names.items() if name in made}
+        for name in self.names.values():
+            proto.graph.output.append(onnx.ValueInfoProto(name=name))
+        self._session = _exact_session(proto)
+        self.given = quantized.graph.input
+
+    def run(self, x: F32) -> dict[str, Array]:
+        results = self._session.run(list(self.names.values()), {self.given: x})
         return {value: _int8(result) for value, result in zip(self.names, results, strict=True)}
 
 
@@ -114,9 +130,9 @@ class _TfliteTensors:
         self.quantized = quantized
 
     def run(self, x: F32) -> dict[str, Array]:
-        params = self.quantized.activations[self.quantized.graph.input]
         feed: Array = of_input(x.shape).from_onnx(x).reshape(self.given["shape"])
         if self.io != "float32":
+            params = self.quantized.activations[self.quantized.graph.input]
             feed = params.spec("", (), np.dtype(self.given["dtype"]).name).quantize(feed)
         self._interpreter.set_tensor(self.given["index"], feed)
         self._interpreter.invoke()
@@ -124,6 +140,16 @@ class _TfliteTensors:
             name: self.layouts[name].to_onnx(self._interpreter.get_tensor(index))
             for name, index in self.indices.items()
         }
+
+
+def _exact_session(model: onnx.ModelProto) -> Any:  # noqa: ANN401 (onnxruntime has no types)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1  # a second thread mostly spins
+    options.add_session_config_entry(*EXACT_KERNELS)
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def _int8(integers: Array) -> Array:
@@ -141,13 +167,15 @@ def check_tensors(
 ) -> tuple[TensorCheck, ...]:
     """Return a check of every value that an operator makes, in the order of the graph.
 
-    Args: artifacts: file contents by format, "onnx" and "tflite", one or both;
+    Args: artifacts: file contents by format, "onnx" and "tflite", one or both, or "tflite" and the
+        "source" that was already quantized;
         inputs: float32 [1, C, H, W], a few.
     """
     graph: Graph = quantized.graph
     values = [node.output for node in graph.nodes]
     reference = FloatGraph(graph, values)
     makers: dict[str, Callable[[bytes, QuantizedGraph], _Runner]] = {
+        SOURCE: _SourceTensors,
         "onnx": _OnnxTensors,
         "tflite": _TfliteTensors,
     }
@@ -178,7 +206,9 @@ def _add(
     integers: Mapping[str, Mapping[str, Array]],
     quantized: QuantizedGraph,
 ) -> None:
-    params = quantized.activations[value]
+    params = quantized.activations.get(value)
+    if params is None:
+        return  # it is float in the artifact as well
     total.signal += _energy(real)
     held = {name: of[value] for name, of in integers.items() if value in of}
     for name, q in held.items():

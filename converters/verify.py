@@ -17,7 +17,7 @@ from calibration.labelled import LabelledSet
 from calibration.progress import Progress
 from converters.graph import Graph
 from converters.quantize.quantized import QuantizedGraph
-from converters.tensor_check import TensorCheck, check_tensors
+from converters.tensor_check import SOURCE, TensorCheck, check_tensors
 from edge.backends import open_model
 from edge.backends.base import Backend
 from edge.card import ModelCard
@@ -59,11 +59,14 @@ def verify(
     images: ImageSet | LabelledSet | Tensors,
     pictures: str,
     progress: Progress,
+    *,
+    is_given: bool = False,
 ) -> Verification:
     """Run the float model and the artifacts over `images`.
 
     Args: models: files by "float", "onnx" and "tflite"; subject: what the artifacts hold, a Graph
-        where they are float; pictures: what `images` are, in words.
+        where they are float; pictures: what `images` are, in words; is_given: the model that is
+        called "float" was already quantized.
     Raises: EdgeError: a model cannot be run, or there is no picture to run it on.
     """
     graph = subject if isinstance(subject, Graph) else subject.graph
@@ -85,6 +88,8 @@ def verify(
         )
     default_kernels = everything.pop(DEFAULT_KERNELS, None)
     artifacts = {kind: path.read_bytes() for kind, path in models.items() if kind != FLOAT}
+    if is_given:
+        artifacts[SOURCE] = models[FLOAT].read_bytes()
     checks: tuple[TensorCheck, ...] = ()
     if isinstance(subject, QuantizedGraph):
         few = islice(_inputs(images, card, tensor), TENSOR_IMAGES)

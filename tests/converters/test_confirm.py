@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_run_is_said(conversion: Conversion, tmp_path: Pat
 def test_an_error_without_words_is_named(
     conversion: Conversion, model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exhausted(*_: object) -> None:
+    def exhausted(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(confirm_module, "_session", exhausted)
