@@ -19,6 +19,8 @@ QDQ_OPS = frozenset(("QuantizeLinear", "DequantizeLinear"))
 INTEGER_PREFIXES = ("QLinear", "QGemm", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
 # What leaves a constant's integers as they are.
 SAME_INTEGERS = VIEWS | {"Flatten", "Identity"}
+# The clamp that PyTorch writes for fewer than 8 bits is the one operator between both.
+READERS = ("Clip", "DequantizeLinear")
 READS_INTEGERS = (
     "is computed from integers; only a DequantizeLinear may read what a QuantizeLinear makes: "
     "export it with floats between both"
@@ -51,8 +53,8 @@ def check_form(node: onnx.NodeProto) -> None:
 
 
 def check_reader(node: onnx.NodeProto, inputs: Sequence[Resolved]) -> None:
-    """Raise RefusedError for an operator other than DequantizeLinear that reads integers."""
-    if node.op_type != "DequantizeLinear" and any(isinstance(v, Integers) for v in inputs):
+    """Raise RefusedError for an operator that reads integers and may not."""
+    if node.op_type not in READERS and any(isinstance(v, Integers) for v in inputs):
         raise RefusedError(READS_INTEGERS)
 
 

@@ -33,9 +33,13 @@ class Missing:
     reason: str = ""
 
 
+# A uint8 value is an int8 one that is larger by 128, and so is its zero point.
+SHIFTS: dict[np.dtype[Any], int] = {np.dtype(np.int8): 0, np.dtype(np.uint8): 128}
+
+
 @dataclass(frozen=True, slots=True)
 class Integers:
-    """What QuantizeLinear makes of an activation; only a DequantizeLinear reads it."""
+    """What QuantizeLinear makes of an activation, for a DequantizeLinear to read."""
 
     activation: Activation
     params: QuantParams

@@ -9,15 +9,13 @@ import onnx
 from numpy.typing import NDArray
 
 from converters.errors import ConvertError
-from converters.onnx_import.source import Activation, Integers, RefusedError, SourceNode
+from converters.onnx_import.source import SHIFTS, Activation, Integers, RefusedError, SourceNode
 from converters.operators import Requantize, Shape
 from converters.quantize.integers import Dequantized
 from converters.quantize.params import QuantParams
 from edge.tensors import F32, Array
 
 BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
-# A uint8 value is an int8 one that is larger by 128, and so is its zero point.
-SHIFTS = {np.dtype(np.int8): 0, np.dtype(np.uint8): 128}
 OUTPUT_TYPES = {onnx.TensorProto.INT8: np.dtype(np.int8), onnx.TensorProto.UINT8: BYTES[1]}
 
 
@@ -51,7 +49,7 @@ def quantize(node: SourceNode) -> Integers | Array:
     named = node.attribute("output_dtype", 0)
     dtype = OUTPUT_TYPES.get(named, BYTES[1]) if found is None else found.dtype
     if dtype not in BYTES or (named and named not in OUTPUT_TYPES):
-        kind = str(dtype) if found is not None else onnx.TensorProto.DataType.Name(named)
+        kind = str(dtype) if found is not None else f"number {named} of ONNX's"
         raise RefusedError(_wrong_type(kind))
     meaning = _meaning(node, x.shape, dtype)
     if isinstance(x, Activation):
@@ -105,7 +103,8 @@ def _dequantized(integers: Array, meaning: _Meaning) -> Dequantized:
         raise RefusedError("32-bit integers with a zero point other than 0 have no TFLite form")
     else:
         steps = integers
-    real: F32 = steps.astype(np.float32) * meaning.along(meaning.scales, rank)
+    with np.errstate(over="ignore"):  # who reads it refuses what became infinite
+        real: F32 = steps.astype(np.float32) * meaning.along(meaning.scales, rank)
     return Dequantized(real, integers, meaning.scales, params)
 
 

@@ -10,7 +10,7 @@ from converters.errors import ConvertError
 from converters.operators import INFINITY, Clamp, Conv
 from converters.quantize.params import QuantParams
 from edge.tensors import Array
-from tests.converters.artifacts import make
+from tests.converters.artifacts import float_in_litert, make
 from tests.converters.models import Constants, f32, normal
 from tests.converters.qdq import Taken, pair, taken, text
 
@@ -311,6 +311,23 @@ def test_weights_of_127_steps_as_pytorch_clips_them() -> None:
     )
     (weights,) = made.quantized.weights.values()
     assert (weights.weight.min(), weights.weight.max()) == (-127, 127)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "clamps"), [(-128, 127, 0), (-127, 127, 1), (0, 127, 1), (-128, 100, 1)]
+)
+def test_activations_of_fewer_steps_as_pytorch_clips_them(low: int, high: int, clamps: int) -> None:
+    body = pair("x", "xd", "s, z") + CONV + "q = QuantizeLinear(c, so, zo) k = Clip(q, low, high) "
+    body += "y = DequantizeLinear(k, so, zo) "
+    ends = {"low": np.asarray(low, np.int8), "high": np.asarray(high, np.int8)}
+    made = taken(model(body, so=f32(0.01), zo=np.asarray(max(low, 0), np.int8), **ends))
+    assert [node.kind for node in made.graph.nodes] == ["Conv", "Clamp"][: 1 + clamps]
+    assert "DEQUANTIZE" not in made.opcodes[:-1]
+    assert made.steps_apart(made.scale("y")) <= 1
+    q = np.linspace(-30, 30, 192, dtype=np.float32).reshape(1, 3, 8, 8)
+    (ours,) = float_in_litert(made.tflite, q).values()
+    steps = np.rint(ours / np.float32(0.01)) + max(low, 0)
+    assert (steps.min(), steps.max()) == (low, high)
 
 
 def test_a_gain_a_channel_is_as_exact_as_in_float() -> None:

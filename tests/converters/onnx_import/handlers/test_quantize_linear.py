@@ -121,7 +121,7 @@ REFUSED = {
     "4 bits": (pair("x", "y", "s, z4bit"), "integers of type int4"),
     "float8": (pair("x", "y", "s, z8"), "integers of type float8_e4m3fn"),
     "16 bits by name": ("q = QuantizeLinear<output_dtype=5>(x, s) y = DequantizeLinear(q, s)",
-                        "integers of type INT16"),
+                        "integers of type number 5 of ONNX's"),
     "weights of 16 bits": ("d = DequantizeLinear(w16, s) y = Conv(x, d)", "integers of type int16"),
     "weights of 4 bits": ("d = DequantizeLinear(w4, s) y = Conv(x, d)", "integers of type int4"),
     "blocks": (
@@ -141,6 +141,22 @@ REFUSED = {
         "only a DequantizeLinear may read what a QuantizeLinear makes",
     ),
     "no integers": ("y = DequantizeLinear(x, s)", "no integers of a QuantizeLinear before it"),
+    "a type that there is none of": (
+        "q = QuantizeLinear<output_dtype=99>(x, s) y = DequantizeLinear(q, s)",
+        "integers of type number 99 of ONNX's",
+    ),
+    "infinite weights": (
+        "d = DequantizeLinear(w, huge) y = Conv(x, d)",
+        "its constant input 1 holds NaN or infinity",
+    ),
+    "limits computed from the image": (
+        "q = QuantizeLinear(x, s, z) c = Clip(q, x) y = DequantizeLinear(c, s, z)",
+        "computed from the image",
+    ),
+    "limits of another type": (
+        "q = QuantizeLinear(x, s, z) c = Clip(q, s) y = DequantizeLinear(c, s, z)",
+        "its limits are no integers as its input",
+    ),
     "scale of 0": (pair("x", "y", "nil, z"), "scale"),
     "negative scale": (pair("x", "y", "below, z"), "is no positive normal float32"),
     "scales for other channels": (
@@ -169,6 +185,7 @@ def test_what_has_no_int8_form_is_refused(case: str) -> None:
         t=f32(0.06),
         nil=f32(0),
         below=f32(-0.1),
+        huge=f32(3e38),
     )
     for name, kind, shape in (
         ("z4bit", onnx.TensorProto.INT4, ()),
