@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import onnx
+
 import edge
 from converters.confirm import confirm
 from converters.errors import ConvertError
@@ -59,7 +61,7 @@ def read_source(request: Request) -> Source:
     if is_quantized(model) and request.kind == "int8":
         _check_given(request)
         model = with_float_border(model, str(request.model))
-        reference = with_own_zero_points(model).SerializeToString()
+        reference = model.SerializeToString()
         graph, constants = import_quantized(model, str(request.model))
         graph, passes = run_passes(graph, GIVEN_PASSES)
         given = take(graph, constants)
@@ -84,6 +86,9 @@ def read_source(request: Request) -> Source:
     card = ModelCard(name, preprocess, labels, {}, digest, writer_versions())
     _check_channels(graph, preprocess)
     batch = confirm(graph, request.model, reference)
+    if reference is not None:
+        read = onnx.load_model_from_string(reference)
+        reference = with_own_zero_points(read).SerializeToString()
     return Source(
         graph, card, request.model, batch, passes, tuple(notes), dict(operators), given, reference
     )

@@ -27,7 +27,7 @@ def with_float_border(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     first, last = [], []
     for info in inputs:
         reader = next(
-            (n for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] == info.name),
+            (n for n in graph.node if n.op_type == "DequantizeLinear" and info.name in n.input[:1]),
             None,
         )
         integers = _renamed(made, info, where)
