@@ -121,8 +121,9 @@ def _shape(graph: Graph, node: Node) -> str:
 def _constant_bytes(conversion: Conversion, node: Node) -> int:
     """Return how many bytes a node's weight and bias take in the artifacts."""
     assert isinstance(node.operator, Weighted)  # noqa: S101 (the caller checked it)
-    if conversion.quantized is not None:
-        weights = conversion.quantized.weights[node.name]
+    quantized = conversion.quantized
+    if quantized is not None and node.name in quantized.weights:
+        weights = quantized.weights[node.name]
         return weights.weight.nbytes + weights.bias.nbytes
     half = 2 if conversion.request.kind == "float16" else 1
     return node.operator.weight.nbytes // half + node.operator.bias.nbytes

@@ -20,12 +20,14 @@ from converters import pipeline
 from converters.cli import main
 from converters.errors import ConvertError, UnsupportedModelError
 from converters.graph import Node
+from converters.outputs import to_json
 from converters.pipeline import Conversion
 from converters.quantize import given
 from converters.quantize.given_weights import Found, given_weights
 from converters.quantize.integers import GivenConstants
 from converters.quantize.params import QuantParams
 from converters.quantize.quantized import Io
+from converters.report import render
 from converters.request import Request
 from edge.backends import open_model
 from edge.tensors import Array
@@ -231,6 +233,10 @@ def test_floats_at_the_border_stay_floats(tmp_path: Path) -> None:
     assert (backend.spec.input.dtype, backend.spec.output.dtype) == ("float32", "float32")
     backend.close()
     assert made.inventories["tflite"].in_float
+    # The report, too, bears values that have no integers.
+    html = render(made)
+    assert "4 values stay float" in html
+    assert json.loads(json.dumps(to_json(made), allow_nan=False))["already_quantized"]
     score = made.verification.scores["tflite"]
     assert score.sqnr_db is not None
     assert score.sqnr_db > 60
