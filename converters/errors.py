@@ -6,10 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.errors import EdgeError
+from edge.text import cut, printable
+
+# A name of a megabyte, or ten thousand nodes of one kind, say no more than these.
+MAX_CHARACTERS = 2000
+MAX_NAME = 200
+MAX_REFUSALS = 100
 
 
 class ConvertError(EdgeError):
-    """A model cannot be read, converted or written."""
+    """A model cannot be read, converted or written. It names things as the file does, made fit."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n  - ".join(_shown(line) for line in lines))
+
+
+def _shown(line: str) -> str:
+    """Return a line as a terminal can show it: of a long one its two ends."""
+    text, half = printable(line), MAX_CHARACTERS // 2
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
 
 
 class GraphError(ConvertError):
@@ -25,7 +40,8 @@ class Refusal:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.node} ({self.op_type}): {self.reason}"
+        node, op_type = (cut(printable(name), MAX_NAME) for name in (self.node, self.op_type))
+        return f"{node} ({op_type}): {self.reason}"
 
 
 class UnsupportedModelError(ConvertError):
@@ -33,6 +49,8 @@ class UnsupportedModelError(ConvertError):
 
     def __init__(self, where: str, refusals: Sequence[Refusal]) -> None:
         self.refusals = tuple(refusals)
-        lines = "".join(f"\n  - {refusal}" for refusal in refusals)
+        lines = [str(refusal) for refusal in refusals[:MAX_REFUSALS]]
+        if len(refusals) > MAX_REFUSALS:
+            lines.append(f"and {len(refusals) - MAX_REFUSALS} more")
         count = f"{len(refusals)} node{'s' if len(refusals) > 1 else ''}"
-        super().__init__(f"{where}: {count} cannot be converted:{lines}")
+        super().__init__(f"{where}: {count} cannot be converted:", *lines)
