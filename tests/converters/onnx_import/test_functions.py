@@ -1,12 +1,13 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import helper, parser
 
 from converters.errors import ConvertError
-from converters.onnx_import.functions import MAX_DEPTH, MAX_NODES, inline
+from converters.onnx_import.functions import MAX_COPIED_BYTES, MAX_DEPTH, MAX_NODES, inline
 from converters.onnx_import.load import load
 from tests.converters.models import assert_same, build
 
@@ -82,4 +83,29 @@ def test_doubling_is_stopped_before_it_fills_the_memory(
 ) -> None:
     model = change(doubling(20))
     with pytest.raises(ConvertError, match=f"stand for {2**20} nodes; at most {MAX_NODES}"):
+        inline(model, "m.onnx")
+
+
+def holding(values: int, calls: int) -> onnx.ModelProto:
+    """Return a model that calls a function so often, which holds a constant of so many values."""
+    text = " ".join(f"a{i} = own.F(x)" for i in range(calls))
+    model = with_functions(f"{text} y = Relu(x)", ["F (a) => (b) { b = Relu(a) }"])
+    value = onnx.numpy_helper.from_array(np.zeros(values, np.float32))
+    model.functions[0].node.insert(0, helper.make_node("Constant", [], ["c"], value=value))
+    return model
+
+
+def test_constants_may_be_copied_until_it_is_much() -> None:
+    mib = MAX_COPIED_BYTES >> 20
+    assert len(inline(holding(1 << 18, mib - 1), "m.onnx").graph.node) == 2 * (mib - 1) + 1
+    with pytest.raises(ConvertError, match=rf"^m\.onnx: its functions .* {mib} MiB are copied"):
+        inline(holding(1 << 18, mib + 2), "m.onnx")
+
+
+def test_what_a_call_gives_to_many_nodes_is_counted_for_each() -> None:
+    nodes = " ".join(f"k{i} = Constant<value: tensor = @v>()" for i in range(100))
+    model = with_functions("y = own.F(x)", [f"F <v> (a) => (b) {{ {nodes} b = Relu(a) }}"])
+    value = onnx.numpy_helper.from_array(np.zeros(1 << 18, np.float32))
+    model.graph.node[0].attribute.append(helper.make_attribute("v", value))
+    with pytest.raises(ConvertError, match="most of them copies"):
         inline(model, "m.onnx")
