@@ -60,9 +60,13 @@ def _pad(inputs: Sequence[Array], node: onnx.NodeProto) -> int:
     return math.prod(max(0, side) for side in sides)
 
 
-def _convolved(inputs: Sequence[Array], _: onnx.NodeProto) -> int:
-    # At most a value for each pixel of the input in each output channel, but for its padding.
-    return int(inputs[0].size * inputs[1].shape[0])
+def _convolved(inputs: Sequence[Array], node: onnx.NodeProto) -> int:
+    # The evaluator puts what each window sees side by side, and spreads a dilated kernel out.
+    x, weight = inputs[:2]
+    named = {a.name: [int(number) for number in a.ints] for a in node.attribute}
+    padding = 2 * max((0, *named.get("pads", ())))
+    pixels = x.shape[0] * math.prod(side + padding for side in x.shape[2:])
+    return int(pixels * weight.size * math.prod(named.get("dilations", ())))
 
 
 def _gather(inputs: Sequence[Array], node: onnx.NodeProto) -> int:
@@ -125,6 +129,8 @@ class Constants:
         if node.op_type not in FOLDABLE or not given or len(constants) != len(given):
             return None
         _check_numbers(constants)
+        if node.op_type in ("Div", "Mod"):
+            _check_division(*constants[:2])
         try:
             size = FOLDABLE[node.op_type](constants, node)
         except (ArithmeticError, IndexError, TypeError, ValueError) as cause:
@@ -166,6 +172,15 @@ def _check_numbers(constants: Sequence[Array]) -> None:
             raise RefusedError(
                 f"a constant is of type {value.dtype}; only numbers are computed with"
             )
+
+
+def _check_division(number: Array, divisor: Array) -> None:
+    """Refuse what NumPy gives some result for, and a processor stops ONNX Runtime's process at."""
+    if divisor.dtype.kind not in "iu":
+        return
+    smallest = number.dtype.kind == "i" and (number == np.iinfo(number.dtype).min).any()
+    if not divisor.all() or (smallest and (divisor == -1).any()):
+        raise RefusedError("it divides by zero, or the smallest number there is by -1")
 
 
 def _evaluate(node: onnx.NodeProto, inputs: Sequence[Resolved], opset: int) -> list[Array]:

@@ -239,3 +239,35 @@ def test_shape_arithmetic_of_exporters(shapes: str, batch: str) -> None:
     )
     graph = assert_same(model, batch=4 if batch == "4" else 1)
     assert graph.shapes["y"] == (1, 3)
+
+
+@pytest.mark.parametrize("kind", ["Div", "Mod"])
+@pytest.mark.parametrize(
+    ("number", "divisor"), [(7, 0), (0, 0), (-(1 << 63), -1)], ids=["zero", "zeros", "overflow"]
+)
+def test_divisions_that_stop_a_processor(kind: str, number: int, divisor: int) -> None:
+    inputs: list[Resolved] = [int64(5, number), int64(1, divisor)]
+    with pytest.raises(RefusedError, match="divides by zero, or the smallest number there is by"):
+        fold(f"c = {kind}(a, b)", inputs)
+    assert fold(f"c = {kind}(a, b)", [int64(5, 1 - (1 << 63)), int64(1, -1)]) is not None
+
+
+def test_floats_are_divided_by_zero() -> None:
+    one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
+    assert fold("c = Div(a, b)", [one, zero]) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("attributes", "size"),
+    [("", 36 * 4), ("<pads=[1,1,1,1]>", 64 * 4), ("<dilations=[2,3]>", 36 * 4 * 6)],
+)
+def test_a_constant_convolution_counts_what_its_windows_see(
+    attributes: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, weight = normal(1, 1, 6, 6), normal(1, 1, 2, 2)
+    room = 4 * size - FILE_COPIES * (x.nbytes + weight.nbytes)
+    monkeypatch.setattr(constants, "MAX_GROWN_BYTES", room)
+    assert fold(f"c = Conv{attributes}(a, b)", [x, weight]) is not None
+    monkeypatch.setattr(constants, "MAX_GROWN_BYTES", room - 1)
+    with pytest.raises(RefusedError, match=f"takes {4 * size} bytes"):
+        fold(f"c = Conv{attributes}(a, b)", [x, weight])
