@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -165,8 +166,13 @@ class SourceNode:
         return float(value.reshape(()))
 
     def attribute(self, name: str, default: Any) -> Any:  # noqa: ANN401 (as the file has it)
-        """Return an attribute of the type of `default`. Raises: RefusedError: of another type."""
+        """Return an attribute of the type of `default`.
+
+        Raises: RefusedError: it is of another type, NaN or infinite.
+        """
         value = self.attributes.get(name, default)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RefusedError(f"attribute {name} is {value}; a finite number belongs there")
         if default is not None and not isinstance(value, type(default)):
             raise RefusedError(f"attribute {name} is {value!r}; a {type(default).__name__} belongs")
         return value

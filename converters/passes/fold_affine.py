@@ -16,7 +16,8 @@ def fold_affine(graph: Graph) -> PassResult:
     """Multiply each output channel's weights by its gain: g (W x + b) + o = (g W) x + (g b + o).
 
     Two affines of one axis are one. Left alone: an affine whose producer is no convolution, Gemm or
-    affine of that axis, already ends in a clamp, or is also read by somebody else.
+    affine of that axis, already ends in a clamp, or is also read by somebody else; or where the
+    product of both is infinite.
     """
     return _fold(graph, _why_not)
 
@@ -40,12 +41,13 @@ def _fold(graph: Graph, why_not: Callable[[Graph, Node, Node | None], str | None
             if reason is None and before is not None:
                 operator = before.operator
                 assert isinstance(operator, Affine | Conv | Gemm)  # noqa: S101 (_why_not checked it)
-                del nodes[source]
-                nodes[node.output] = replace(
-                    before, operator=folded(operator, node.operator), output=node.output
-                )
-                changed.append(f"{node.name} into {before.name}")
-                continue
+                joined = folded(operator, node.operator)
+                if _is_finite(joined) or not _is_finite(operator):
+                    del nodes[source]
+                    nodes[node.output] = replace(before, operator=joined, output=node.output)
+                    changed.append(f"{node.name} into {before.name}")
+                    continue
+                reason = f"its product with {before.name} is infinite"
             left.append(f"{node.name}: {reason}")
         nodes[node.output] = node
     return PassResult(graph.with_nodes(nodes.values()), tuple(changed), tuple(left))
@@ -54,18 +56,22 @@ def _fold(graph: Graph, why_not: Callable[[Graph, Node, Node | None], str | None
 def folded(operator: Affine | Conv | Gemm, affine: Affine) -> Affine | Conv | Gemm:
     """Return `operator` followed by `affine` as one operator, computed in float64."""
     gain = affine.weight.astype(np.float64)
-    if isinstance(operator, Affine):
-        offset = (operator.bias * gain + affine.bias).astype(np.float32)
-        return replace(affine, weight=(operator.weight * gain).astype(np.float32), bias=offset)
-    weight = scale_channels(operator.weight, gain)
-    bias = (operator.bias * gain + affine.bias).astype(np.float32)
-    return replace(operator, weight=weight, bias=bias)
+    with np.errstate(over="ignore"):  # what becomes infinite is not taken
+        bias = (operator.bias * gain + affine.bias).astype(np.float32)
+        if isinstance(operator, Affine):
+            weight = (operator.weight * gain).astype(np.float32)
+            return replace(affine, weight=weight, bias=bias)
+        return replace(operator, weight=scale_channels(operator.weight, gain), bias=bias)
 
 
 def scale_channels(weight: F32, gain: np.typing.NDArray[np.float64]) -> F32:
     """Return a new kernel with each output channel (axis 0) multiplied by its gain [O]."""
     scaled: F32 = (weight * gain.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.float32)
     return scaled
+
+
+def _is_finite(operator: Affine | Conv | Gemm) -> bool:
+    return bool(np.isfinite(operator.weight).all() and np.isfinite(operator.bias).all())
 
 
 def _why_not(graph: Graph, node: Node, before: Node | None) -> str | None:

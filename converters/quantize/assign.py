@@ -138,4 +138,6 @@ def _widened(params: QuantParams, factor: float) -> QuantParams:
     """Return `params` with the scale multiplied by `factor` where that is above 1."""
     if factor < 1:
         return params
-    return QuantParams((float(np.float32(params.scale[0] * factor * 1.01)),), params.zero_point)
+    with np.errstate(over="ignore"):  # an infinite scale is refused
+        scale = float(np.float32(params.scale[0] * factor * 1.01))
+    return QuantParams((scale,), params.zero_point)

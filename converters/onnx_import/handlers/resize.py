@@ -45,8 +45,8 @@ def _size(node: SourceNode, x: Activation) -> tuple[int, int]:
     if sizes is not None and len(sizes) == len(places):
         for axis, side in zip(places, sizes, strict=True):
             target[axis] = 1 if axis == 0 and side == node.source_batch else side
-    elif scales is not None and scales.size == len(places):
-        for axis, scale in zip(places, scales, strict=True):
+    elif scales is not None and scales.shape == (len(places),):
+        for axis, scale in zip(places, scales.tolist(), strict=True):
             target[axis] = int(np.floor(x.shape[axis] * scale))
             if target[axis] != x.shape[axis] * scale:
                 raise RefusedError(f"a scale of {scale} does not give whole pixels")

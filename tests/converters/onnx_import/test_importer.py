@@ -297,3 +297,21 @@ def test_tensors_whose_data_does_not_fit(dims: list[int]) -> None:
     model.graph.initializer[0].dims[:] = dims
     with pytest.raises(ConvertError, match="the data of tensor 'w' does not fit its shape"):
         imported(model)
+
+
+def test_scales_that_are_no_list_are_refused() -> None:
+    scales = np.ones((4, 1), np.float32)
+    model = build('y = Resize<mode="linear">(x, "", s)', s=scales)
+    assert_refused(model, "neither sizes nor scales")
+
+
+def test_a_scale_that_nothing_fits_is_refused() -> None:
+    scales = np.asarray([1, 1, 1, 3e38], np.float32)
+    assert_refused(build('y = Resize<mode="linear">(x, "", s)', s=scales), "too large")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_attributes_that_are_not_finite_are_refused(value: float) -> None:
+    model = build("y = HardSigmoid(x)")
+    model.graph.node[0].attribute.append(helper.make_attribute("alpha", value))
+    assert_refused(model, f"attribute alpha is {value}; a finite number belongs there")

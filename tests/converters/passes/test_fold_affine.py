@@ -123,3 +123,12 @@ def test_scale_channels_makes_a_new_kernel() -> None:
     np.testing.assert_array_equal(scaled[0], before[0] * 2, strict=True)
     np.testing.assert_array_equal(scaled[1], before[1] * np.float32(-0.5))
     np.testing.assert_array_equal(weight, before)
+
+
+def test_what_would_become_infinite_is_left() -> None:
+    large = np.asarray(1e30, np.float32)
+    model = build("c = Conv(x, w) a = Mul(c, g) y = Mul(a, g)", w=normal(4, 3, 1, 1), g=large)
+    result = applied(fold_affine, imported(model))
+    assert [node.kind for node in result.graph.nodes] == ["Conv", "Affine"]
+    assert result.changed == ("Mul_a into Conv_c",)
+    assert result.left == ("Mul_y: its product with Conv_c is infinite",)

@@ -325,3 +325,9 @@ def test_a_pad_with_zeros_has_the_parameters_of_what_it_pads() -> None:
     graph = run_passes(imported(build("y = Pad(x, pads)", pads=np.ones(8, np.int64))))[0]
     assert observed_values(graph) == ()
     assert assign(graph, INPUT, table()).activations["y"] == INPUT
+
+
+def test_ranges_beyond_float32_are_refused() -> None:
+    graph = prepared("y = Mul(x, x)")
+    with pytest.raises(ConvertError, match="scale inf is no positive normal float32"):
+        assign(graph, from_range(-1e38, 1e38), table(y=(-1.0, 1.0)))
