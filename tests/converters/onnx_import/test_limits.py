@@ -2,8 +2,9 @@ import pytest
 
 from converters.errors import ConvertError
 from converters.onnx_import import importer
+from converters.onnx_import.handlers.affine import MAX_REPEATED
 from converters.onnx_import.inputs import MAX_BATCH_VALUES, MAX_SIDE
-from tests.converters.models import build, imported, normal
+from tests.converters.models import build, f32, imported, normal
 from tests.converters.onnx_import.refusals import assert_refused
 
 
@@ -49,3 +50,11 @@ def test_many_outputs_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(imported(model).nodes) == 22
     monkeypatch.setattr(importer, "MAX_VALUES", 22 * 3 * 64 - 1)
     assert_refused(model, "too large, alone or with those before it")
+
+
+@pytest.mark.parametrize("body", ["a = Add(f, c)", "a = Mul(c, f)"])
+def test_one_number_is_repeated_for_channels_alone(body: str) -> None:
+    # Along such an axis it would take as much memory as the activation, and the file none.
+    for width, kind in ((MAX_REPEATED // 4, "Affine"), (MAX_REPEATED // 4 + 1, body[4:7])):
+        model = build(f"f = Flatten(x) {body} y = Relu(a)", f"float[1,1,4,{width}]", c=f32(2))
+        assert kind in [node.kind for node in imported(model).nodes]
