@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from converters.cost import check_cost
 from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.onnx_qdq.writer import write_float
@@ -32,14 +33,27 @@ def confirm(graph: Graph, path: Path, reference: bytes | None = None) -> int:
     Args: path: of the source; reference: its content, where it was read as another.
     Raises: ConvertError: ONNX Runtime cannot run the source, or the outputs differ.
     """
+    check_cost(graph, 1, str(path))
     is_quantized = any(isinstance(node.operator, Requantize) for node in graph.nodes)
     random = np.random.default_rng(SEED)
-    x = random.uniform(-1, 1, graph.input_shape).astype(np.float32)
-    batch, expected = _run_source(path, reference, graph.input, x, plain=is_quantized)
+    x = 2 * random.random(graph.input_shape, np.float32) - 1
+    batch, expected = _run_source(path, reference, graph, x, plain=is_quantized)
     ours = _session(write_float(graph).SerializeToString(), plain=is_quantized)
     found = ours.run(None, {graph.input: x})[0]
+    if found.size != expected.size:
+        raise ConvertError(
+            f"{path}: the model was not understood: read as a graph, its output is "
+            f"{list(found.shape)} where it is {list(expected.shape)}. Nothing was written; please "
+            "report the model"
+        )
+    if not np.isfinite(expected).all():
+        raise ConvertError(
+            f"{path}: its output for a picture of noise is NaN or infinite; the model was not "
+            "trained or is damaged"
+        )
     largest = float(np.abs(expected).max())
-    apart = float(np.abs(found.reshape(-1) - expected.reshape(-1)).max())
+    with np.errstate(invalid="ignore"):
+        apart = float(np.abs(found.reshape(-1) - expected.reshape(-1)).max())
     # Written so that NaN, which compares false with everything, fails.
     if not apart <= (_allowed(graph, largest) if is_quantized else TOLERANCE * largest):
         raise ConvertError(
@@ -50,7 +64,7 @@ def confirm(graph: Graph, path: Path, reference: bytes | None = None) -> int:
 
 
 def _run_source(
-    path: Path, reference: bytes | None, name: str, x: F32, *, plain: bool
+    path: Path, reference: bytes | None, graph: Graph, x: F32, *, plain: bool
 ) -> tuple[int, Array]:
     """Return the batch that the source demands, and what it makes of one of the pictures.
 
@@ -60,7 +74,11 @@ def _run_source(
         source = _session(reference or str(path), plain=plain)
         batch = source.get_inputs()[0].shape[0]
         batch = batch if isinstance(batch, int) else 1
-        return batch, source.run(None, {name: np.repeat(x, batch, axis=0)})[0][:1]
+        check_cost(graph, batch, str(path))
+        many = np.repeat(x, batch, axis=0) if batch > 1 else x
+        return batch, source.run(None, {graph.input: many})[0][:1]
+    except ConvertError:
+        raise
     except Exception as cause:  # its errors have no root of their own
         raise ConvertError(f"{path}: ONNX Runtime cannot run it ({brief(cause)})") from cause
 
@@ -79,4 +97,5 @@ def _session(model: str | bytes, *, plain: bool) -> Any:  # noqa: ANN401 (onnxru
         # Fused to kernels of integers, one network is not the other to the last bit.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4  # what fails is raised as well
+    options.enable_cpu_mem_arena = False  # for one run, it would only take more than is held
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -50,8 +50,21 @@ def test_a_model_that_gives_nan_is_noticed(
     bias.CopyFrom(onnx.numpy_helper.from_array(nan, bias.name))
     path = tmp_path / "nan.onnx"
     onnx.save(model, path)
-    with pytest.raises(ConvertError, match="was not understood"):
+    with pytest.raises(ConvertError, match="for a picture of noise is NaN or infinite"):
         confirm(conversion.source.graph, path)
+
+
+def test_an_output_of_another_size_is_noticed(
+    conversion: Conversion, model_file: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(model_file)
+    end = model.graph.output[0].name
+    model.graph.node.append(onnx.helper.make_node("Concat", [end, end], ["twice"], axis=1))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("twice", 1, ["batch", 10]))
+    onnx.save(model, tmp_path / "twice.onnx")
+    with pytest.raises(ConvertError, match=r"its output is \[1, 5\] where it is \[1, 10\]"):
+        confirm(conversion.source.graph, tmp_path / "twice.onnx")
 
 
 def test_a_file_that_cannot_be_run_is_said(conversion: Conversion, tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""What it takes to run a model once: a few hundred bytes can ask for days and terabytes."""
+
+from __future__ import annotations
+
+import math
+
+from converters.errors import ConvertError
+from converters.graph import Graph, Node
+from converters.operators import AveragePool, MatMul, MaxPool, multiply_adds
+
+# Held at once: 512 MiB of float32. A ResNet-50 of 1024 x 1024 pixels holds 0.4 of it.
+MAX_HELD_VALUES = 1 << 27
+# Some ten seconds on a PC, and more for a picture than a Pi computes in ten.
+MAX_PRODUCTS = 1 << 38
+# A value that is only moved or looked up in a function takes as long as some products.
+PRODUCTS_A_VALUE = 16
+
+
+def check_cost(graph: Graph, batch: int, where: str) -> None:
+    """See that a machine can run `graph` on `batch` pictures. Raises: ConvertError: it cannot."""
+    advice = f": export it for smaller pictures{' and a batch of 1' if batch > 1 else ''}"
+    held = batch * most_held(graph)
+    if held > MAX_HELD_VALUES:
+        raise ConvertError(
+            f"{where}: holds {held} values at once; at most {MAX_HELD_VALUES} are computed{advice}"
+        )
+    needed = batch * sum(products(graph, node) for node in graph.nodes)
+    if needed > MAX_PRODUCTS:
+        raise ConvertError(
+            f"{where}: takes {needed} products; at most {MAX_PRODUCTS} are computed{advice}"
+        )
+
+
+def most_held(graph: Graph) -> int:
+    """Return how many values are held at once, each from where it is made to its last reader."""
+    last = {name: index for index, node in enumerate(graph.nodes) for name in node.inputs}
+    last |= dict.fromkeys(graph.outputs, len(graph.nodes))
+    sizes = {name: math.prod(shape) for name, shape in graph.shapes.items()}
+    held = most = sum(sizes[name] for name in graph.inputs)
+    for index, node in enumerate(graph.nodes):
+        held += sizes[node.output]
+        most = max(most, held)
+        ended = [name for name in {*node.inputs, node.output} if last.get(name, index) == index]
+        held -= sum(sizes[name] for name in ended)
+    return most
+
+
+def products(graph: Graph, node: Node) -> int:
+    """Return the multiplications of a node, and what takes as long."""
+    shapes = graph.shapes
+    output = shapes[node.output]
+    size = math.prod(output)
+    count = multiply_adds(node.operator, output)
+    if isinstance(node.operator, MatMul):
+        count += size * shapes[node.inputs[0]][-1]
+    elif isinstance(node.operator, AveragePool | MaxPool):
+        count += size * math.prod(node.operator.kernel)
+    touched = (size, *(math.prod(shapes[name]) for name in node.inputs))
+    return count + PRODUCTS_A_VALUE * max(touched)
