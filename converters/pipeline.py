@@ -201,7 +201,7 @@ def write_artifacts(
 
 
 def _reference(source: Source, folder: Path) -> Path:
-    """Return the model to compare with: the source, unless it takes several pictures or bytes."""
+    """Return the model to compare with: the source, if it can be run as it is on one picture."""
     if source.batch == 1 and source.reference is None:
         return source.onnx_file
     path = folder / "float.onnx"

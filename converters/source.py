@@ -16,7 +16,7 @@ from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.onnx_import.border import with_float_border
 from converters.onnx_import.importer import import_onnx, import_quantized
-from converters.onnx_import.load import card_of, load
+from converters.onnx_import.load import card_of, drop_trailing_names, load
 from converters.onnx_import.quantized import is_quantized
 from converters.onnx_import.runnable import with_own_zero_points
 from converters.passes import GIVEN_PASSES, PassReport, run_passes
@@ -33,7 +33,7 @@ class Source:
     """The model, read and simplified. `notes` are for the user to know.
 
     `given`: its own integers where it is already quantized, else None; `reference`: the model to
-    compare with where that is not the file itself, None where it is.
+    compare with where ONNX Runtime must not be given the file as it is, else None.
     """
 
     graph: Graph
@@ -57,7 +57,8 @@ def read_source(request: Request) -> Source:
     model, digest = load(request.model)
     card = card_of(model)
     operators = Counter(node.op_type for node in model.graph.node)
-    given, reference = None, None
+    reference = model.SerializeToString() if drop_trailing_names(model) else None
+    given = None
     if is_quantized(model) and request.kind == "int8":
         _check_given(request)
         model = with_float_border(model, str(request.model))
@@ -86,7 +87,7 @@ def read_source(request: Request) -> Source:
     card = ModelCard(name, preprocess, labels, {}, digest, writer_versions())
     _check_channels(graph, preprocess)
     batch = confirm(graph, request.model, reference)
-    if reference is not None:
+    if given is not None and reference is not None:
         read = onnx.load_model_from_string(reference)
         reference = with_own_zero_points(read).SerializeToString()
     return Source(
@@ -102,7 +103,7 @@ def classes_of(graph: Graph, where: str) -> int:
             "has one: export it without the others"
         )
     shape = graph.shapes[graph.outputs[0]]
-    if len(shape) != 2 and shape[2:] != (1, 1):
+    if shape[:1] != (1,) or (len(shape) != 2 and shape[2:] != (1, 1)):
         raise ConvertError(
             f"{where}: output {graph.outputs[0]!r} has shape {list(shape)}; a classifier's is "
             "[batch, classes]"

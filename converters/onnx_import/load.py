@@ -12,11 +12,15 @@ from onnx import external_data_helper
 
 from converters.errors import ConvertError
 from converters.onnx_import.functions import inline
+from edge.backends.base import brief
 from edge.card import CARD_KEY, ModelCard
 from edge.files import sha256
+from edge.text import cut
 
 OLDEST_OPSET = 11
 NEWEST_OPSET = onnx.defs.onnx_opset_version()
+# Weights that are tied may be one part of a file of external data.
+MAX_SHARED_BYTES = 64 << 20
 STANDARD_DOMAINS = ("", "ai.onnx")
 
 
@@ -41,11 +45,35 @@ def load(path: Path) -> tuple[onnx.ModelProto, str]:
         ) from cause
     if not model.graph.node or not model.ir_version:
         raise ConvertError(f"{path}: holds no ONNX graph; give the .onnx file that was exported")
+    if not 0 < model.ir_version <= onnx.IR_VERSION:
+        raise ConvertError(
+            f"{path}: IR version {model.ir_version}; allowed: 1 to {onnx.IR_VERSION}. "
+            "Export it again, or update the onnx package"
+        )
     _check_opset(path, model)
+    if model.graph.sparse_initializer:
+        raise ConvertError(
+            f"{path}: holds sparse tensors; export the model with its weights written out"
+        )
+    room_bytes: dict[Path, int] = {}
     for tensor in model.graph.initializer:
         if external_data_helper.uses_external_data(tensor):
-            _read_external(path, tensor)
+            _read_external(path, tensor, room_bytes)
     return inline(model, str(path)), sha256(data)
+
+
+def drop_trailing_names(model: onnx.ModelProto) -> bool:
+    """Drop the empty names that inputs end in, and return whether there were any.
+
+    An optional input that is left out means the same with such a name and without, but of a
+    LayerNormalization's bias ONNX Runtime 1.32 dies without a word.
+    """
+    found = False
+    for node in model.graph.node:
+        while node.input and not node.input[-1]:
+            del node.input[-1]
+            found = True
+    return found
 
 
 def card_of(model: onnx.ModelProto) -> ModelCard | None:
@@ -87,16 +115,19 @@ def _check_opset(path: Path, model: onnx.ModelProto) -> None:
         )
 
 
-def _read_external(path: Path, tensor: onnx.TensorProto) -> None:
-    """Put the data of `tensor`, which lies in a file beside the model, into it."""
+def _read_external(path: Path, tensor: onnx.TensorProto, room_bytes: dict[Path, int]) -> None:
+    """Put the data of `tensor`, which lies in a file beside the model, into it.
+
+    `room_bytes`: how much more may be read of each file, of which several tensors may be one part.
+    """
     location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-    where = f"{path}: tensor {tensor.name!r} keeps its data in {location!r}"
+    where = f"{path}: tensor {tensor.name!r} keeps its data in {cut(location, 200)!r}"
     folder = path.resolve().parent
     try:
         target = (folder / location).resolve()
         there = target.is_file()
     except (OSError, ValueError, RuntimeError) as cause:  # too long, a NUL in it, circular links
-        raise ConvertError(f"{where}, which is no file name ({cause})") from cause
+        raise ConvertError(f"{where}, which is no file name ({brief(cause)})") from cause
     if Path(location).is_absolute() or not target.is_relative_to(folder):
         raise ConvertError(
             f"{where}, outside the model's folder; only files beside the model are read"
@@ -107,16 +138,22 @@ def _read_external(path: Path, tensor: onnx.TensorProto) -> None:
         with warnings.catch_warnings():
             # onnx warns of keys that it does not know; they change nothing.
             warnings.simplefilter("ignore")
-            _bound(tensor, target.stat().st_size)
+            size_bytes = target.stat().st_size
+            room_bytes.setdefault(target, size_bytes + MAX_SHARED_BYTES)
+            room_bytes[target] -= _bound(tensor, size_bytes)
+            if room_bytes[target] < 0:
+                raise ValueError(f"its {size_bytes} bytes are read again and again")
             external_data_helper.load_external_data_for_tensor(tensor, str(folder))
     except (OSError, ValueError, onnx.checker.ValidationError) as cause:
-        raise ConvertError(f"{where}, which cannot be read: {cause}") from cause
+        raise ConvertError(f"{where}, which cannot be read: {brief(cause)}") from cause
     tensor.data_location = onnx.TensorProto.DEFAULT
     del tensor.external_data[:]
 
 
-def _bound(tensor: onnx.TensorProto, file_bytes: int) -> None:
+def _bound(tensor: onnx.TensorProto, file_bytes: int) -> int:
     """Let no more be read than the shape of `tensor` needs: without a length, all of a file is.
+
+    Returns: how many bytes that is.
 
     Raises: ValueError: it asks for more, or its entries are no numbers.
     """
@@ -125,10 +162,12 @@ def _bound(tensor: onnx.TensorProto, file_bytes: int) -> None:
         item_bytes = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     except KeyError as cause:
         raise ValueError(f"its element type {tensor.data_type} is not known") from cause
-    needed = math.prod(tensor.dims) * item_bytes
+    needed: int = math.prod(tensor.dims) * item_bytes
     if "length" not in entries:
         # Where the file ends earlier, what it has does not fit the shape, and is refused for that.
         length = min(needed, file_bytes - int(entries.get("offset", 0)))
         tensor.external_data.add(key="length", value=str(length))
-    elif int(entries["length"]) > needed:
+        return length
+    if int(entries["length"]) > needed:
         raise ValueError(f"{entries['length']} bytes, but its shape needs {needed}")
+    return int(entries["length"])

@@ -277,3 +277,24 @@ def test_a_model_with_two_outputs_is_refused(model_file: Path, tmp_path: Path) -
     onnx.save(model, path)
     with pytest.raises(ConvertError, match="has 2 outputs"):
         read_source(Request(path, tmp_path))
+
+
+def test_a_model_whose_output_is_no_single_row_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    onnx.save(build("f = Reshape(x, s) y = Relu(f)", s=np.asarray([3, 64])), path)
+    with pytest.raises(ConvertError, match=r"output 'y' has shape \[3, 64\]; a classifier's is"):
+        read_source(Request(path, tmp_path))
+
+
+def test_a_model_that_the_runtime_dies_of_is_compared_with_what_was_read(
+    pictures: Path, tmp_path: Path
+) -> None:
+    body = 'c = Conv<strides=[4,4]>(x, w) n = LayerNormalization(c, g, "") '
+    body += "p = GlobalAveragePool(n) y = Flatten(p)"
+    model = build(body, "float[1,3,32,32]", w=normal(5, 3, 4, 4), g=normal(8))
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path)
+    flags = PreprocessFlags(preset="tf", resize=0)
+    made = pipeline.convert(Request(path, tmp_path, str(pictures), 8, picture=flags), silent)
+    assert made.source.reference is not None
+    assert made.verification.scores["tflite"].agreement == 1

@@ -12,8 +12,14 @@ from onnx import helper
 
 from converters.confirm import confirm
 from converters.errors import ConvertError
+from converters.onnx_import import load as load_module
 from converters.onnx_import.importer import import_onnx
-from converters.onnx_import.load import NEWEST_OPSET, OLDEST_OPSET, load
+from converters.onnx_import.load import (
+    NEWEST_OPSET,
+    OLDEST_OPSET,
+    drop_trailing_names,
+    load,
+)
 from converters.passes import run_passes
 from edge.errors import EdgeError
 from edge.files import sha256
@@ -99,6 +105,30 @@ def test_the_first_and_the_last_opset(tmp_path: Path, version: int, domain: str)
 )
 def test_other_opsets(tmp_path: Path, data: bytes, reason: str) -> None:
     assert_refused(saved(tmp_path / "m.onnx", data), reason)
+
+
+@pytest.mark.parametrize("version", [-1, onnx.IR_VERSION + 1, 1 << 40])
+def test_other_ir_versions(tmp_path: Path, version: int) -> None:
+    model = build("y = Relu(x)")
+    model.ir_version = onnx.IR_VERSION
+    load(saved(tmp_path / "m.onnx", model.SerializeToString()))
+    model.ir_version = version
+    path = saved(tmp_path / "m.onnx", model.SerializeToString())
+    assert_refused(path, f"IR version {version}; allowed: 1 to {onnx.IR_VERSION}")
+
+
+def test_sparse_tensors(tmp_path: Path) -> None:
+    model = build("y = Relu(x)")
+    model.graph.sparse_initializer.add(dims=[1 << 28])
+    path = saved(tmp_path / "m.onnx", model.SerializeToString())
+    assert_refused(path, "holds sparse tensors; export the model with its weights written out")
+
+
+def test_names_left_empty_at_the_end() -> None:
+    model = build('a = Clip(x, "", hi) n = LayerNormalization(a, g, "") y = Clip(n, "", "")')
+    assert drop_trailing_names(model)
+    assert [list(node.input) for node in model.graph.node] == [["x", "", "hi"], ["a", "g"], ["n"]]
+    assert not drop_trailing_names(model)
 
 
 # External data
@@ -194,6 +224,22 @@ def test_external_data_without_a_length_is_as_long_as_its_tensor(
         tracemalloc.stop()
     np.testing.assert_array_equal(onnx.numpy_helper.to_array(model.graph.initializer[0]), WEIGHT)
     assert peak < 1 << 20
+
+
+def test_external_data_that_many_tensors_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path / "w.bin", WEIGHT.tobytes())
+    path = external(tmp_path / "m.onnx", "w.bin")
+    model = onnx.load(path, load_external_data=False)
+    for name in ("tied", "again"):
+        model.graph.initializer.append(model.graph.initializer[0])
+        model.graph.initializer[-1].name = name
+    path.write_bytes(model.SerializeToString())
+    monkeypatch.setattr(load_module, "MAX_SHARED_BYTES", 2 * WEIGHT.nbytes)
+    assert len(load(path)[0].graph.initializer) == 3
+    monkeypatch.setattr(load_module, "MAX_SHARED_BYTES", 2 * WEIGHT.nbytes - 1)
+    assert_refused(path, "its 432 bytes are read again and again")
 
 
 def test_external_data_of_an_unknown_type(tmp_path: Path) -> None:
