@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= build/demo
 
-.PHONY: help demo test check format conformance zoo bench train clean
+.PHONY: help demo test check format conformance fuzz zoo bench train clean
 help:
 	@echo "make demo         convert the bundled model, run it on a replayed camera, report"
 	@echo "make test         checks and tests, as CI runs them"
 	@echo "make check        formatting, lint, types"
 	@echo "make conformance  onnx's own operator tests, through our TFLite files"
+	@echo "make fuzz         ten thousand damaged models: each is refused in a sentence, or right"
 	@echo "make zoo          convert classifiers of torchvision and timm (installs both: gigabytes)"
 	@echo "make bench        measure on real models (needs ../shared; see tests/benchmarks)"
 	@echo "make train        train the bundled model again"
@@ -78,6 +79,11 @@ format: $(VENV)/.dev
 
 conformance: $(VENV)/.dev
 	$(BIN)/python -m tests.conformance
+
+CASES ?= 10000
+SEED ?= 0
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz --cases $(CASES) --seed $(SEED)
 
 # torch pins what it likes, and is large: it lives apart.
 ZOO := $(VENV)/zoo
