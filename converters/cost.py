@@ -6,14 +6,17 @@ import math
 
 from converters.errors import ConvertError
 from converters.graph import Graph, Node
-from converters.operators import AveragePool, MatMul, MaxPool, multiply_adds
+from converters.operators import AveragePool, Conv, MatMul, MaxPool, multiply_adds
 
-# Held at once: 512 MiB of float32. A ResNet-50 of 1024 x 1024 pixels holds 0.4 of it.
-MAX_HELD_VALUES = 1 << 27
-# Some ten seconds on a PC, and more for a picture than a Pi computes in ten.
+# Held at once: 256 MiB of float32, and the runtime's kernels take as much again. A ResNet-50 of
+# 1024 x 1024 pixels holds three quarters of it.
+MAX_HELD_VALUES = 1 << 26
+# Of a large matrix a PC computes some 2^36 a second; a picture may take ten such seconds on a Pi.
 MAX_PRODUCTS = 1 << 38
-# A value that is only moved or looked up in a function takes as long as some products.
-PRODUCTS_A_VALUE = 16
+# As long as so many of those take a value that goes through any function, and one under a pool.
+PRODUCTS_A_VALUE = 64
+# A convolution with fewer input channels a group than this is as slow as with so many.
+FEW_CHANNELS = 16
 
 
 def check_cost(graph: Graph, batch: int, where: str) -> None:
@@ -51,9 +54,11 @@ def products(graph: Graph, node: Node) -> int:
     output = shapes[node.output]
     size = math.prod(output)
     count = multiply_adds(node.operator, output)
-    if isinstance(node.operator, MatMul):
+    if isinstance(node.operator, Conv):
+        count *= max(1, FEW_CHANNELS // node.operator.weight.shape[1])
+    elif isinstance(node.operator, MatMul):
         count += size * shapes[node.inputs[0]][-1]
     elif isinstance(node.operator, AveragePool | MaxPool):
-        count += size * math.prod(node.operator.kernel)
+        count += size * math.prod(node.operator.kernel) * PRODUCTS_A_VALUE
     touched = (size, *(math.prod(shapes[name]) for name in node.inputs))
     return count + PRODUCTS_A_VALUE * max(touched)
