@@ -115,7 +115,7 @@ BAD_GRAPHS = (
         "10^12 products",
         "products",
         _KERNEL,
-        {"s": int64(64, 3, 64, 64)},
+        {"s": int64(32, 3, 64, 64)},
         "float[1,3,1024,1024]",
     ),
     BadGraph("a pool as large as a large image", "products", _POOL, x="float[1,3,2048,2048]"),
