@@ -23,7 +23,7 @@ def quantize_weights(operator: Weighted, axis: int, input_scale: float) -> Quant
     has no largest weight, one with tiny weights would overflow, and so would one that sums very
     many large ones.
 
-    Raises: ConvertError: the weights are not finite.
+    Raises: ConvertError: the weights are not finite, or their products with the input are not.
     """
     weight, bias = operator.weight, operator.bias
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
@@ -51,7 +51,13 @@ def _rounded(
     along = [1] * operator.weight.ndim
     along[axis] = -1
     q = np.rint(operator.weight / scale32.reshape(along)).clip(-WEIGHT_QMAX, WEIGHT_QMAX)
-    bias_scale = (np.float32(input_scale) * scale32).astype(np.float32)
+    with np.errstate(over="ignore"):
+        bias_scale = (np.float32(input_scale) * scale32).astype(np.float32)
+    if not np.isfinite(bias_scale).all():
+        raise ConvertError(
+            f"weights of up to {np.abs(operator.weight).max():.3g} times inputs in steps of "
+            f"{input_scale:.3g} are no float32; the model was not trained or is damaged"
+        )
     params = QuantParams(tuple(float(s) for s in scale32), (0,) * len(scale32), axis)
     bias = quantize_bias(operator.bias, bias_scale)
     return QuantizedWeights(q.astype(np.int8), params, bias, bias_scale)

@@ -175,3 +175,10 @@ def test_the_largest_bias_and_one_larger() -> None:
     assert quantize_bias(f32([2.0**31 - 128]), one)[0] == 2**31 - 128
     with pytest.raises(ConvertError, match="does not fit 32 bits"):
         quantize_bias(f32([2.0**31]), one)
+
+
+def test_products_beyond_float32_are_refused() -> None:
+    operator = Conv(np.full((1, 1, 1, 1), 1e38, np.float32), np.zeros(1, np.float32))
+    quantize_weights(operator, 0, 100.0)
+    with pytest.raises(ConvertError, match=r"up to 1e\+38 times inputs in steps of 1e\+03"):
+        quantize_weights(operator, 0, 1000.0)
