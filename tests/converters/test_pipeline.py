@@ -11,10 +11,13 @@ import pytest
 from calibration.progress import silent
 from converters import outputs, pipeline
 from converters.errors import ConvertError
+from converters.graph import Graph
 from converters.onnx_import.load import card_of
+from converters.operators import Conv
 from converters.pipeline import Conversion
 from converters.request import PreprocessFlags, Request
 from converters.source import read_source
+from converters.tflite.writer import write_float_tflite
 from edge.backends import open_model
 from edge.card import CARD_KEY, ModelCard
 from edge.errors import EdgeError, GateError
@@ -298,3 +301,20 @@ def test_a_model_that_the_runtime_dies_of_is_compared_with_what_was_read(
     made = pipeline.convert(Request(path, tmp_path, str(pictures), 8, picture=flags), silent)
     assert made.source.reference is not None
     assert made.verification.scores["tflite"].agreement == 1
+
+
+def test_a_float_file_that_computes_something_else_is_refused(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoiled(_: Request, graph: Graph, card: ModelCard) -> dict[str, bytes]:
+        first = graph.nodes[0]
+        assert isinstance(first.operator, Conv)
+        turned = replace(first, operator=replace(first.operator, weight=-first.operator.weight))
+        written = graph.with_nodes([turned, *graph.nodes[1:]])
+        return {"tflite": write_float_tflite(written, card)}
+
+    request = Request(model_file, tmp_path, formats=("tflite",), kind="float32")
+    pipeline.convert(request, silent)
+    monkeypatch.setattr(pipeline, "write_artifacts", spoiled)
+    with pytest.raises(ConvertError, match=r"no nearer to the source than -?\d+\.\d dB"):
+        pipeline.convert(request, silent)
