@@ -150,17 +150,17 @@ def _tensors(conversion: Conversion) -> list[Block]:
     }
     worst = sorted(checks, key=lambda check: min(check.sqnr_db.values(), default=math.inf))[:WORST]
     kinds = tuple(conversion.artifacts)
+    figure = Figure(
+        sqnr_plot([check.name for check in checks], lines),
+        "Signal over quantization noise, tensor by tensor (dB)",
+        f"Each tensor of the artifacts against {_reference(conversion)}'s. Noise adds up on the "
+        "way; a sudden fall is a layer that int8 does not suit.",
+    )
+    is_exact = not any(db is not None for line in lines.values() for db in line)
     return [
-        Figures(
-            (
-                Figure(
-                    sqnr_plot([check.name for check in checks], lines),
-                    "Signal over quantization noise, tensor by tensor (dB)",
-                    "Each tensor of the artifacts against the float model's. Noise adds up on the "
-                    "way; a sudden fall is a layer that int8 does not suit.",
-                ),
-            )
-        ),
+        Note(f"No tensor differs from {_reference(conversion)}'s.")
+        if is_exact
+        else Figures((figure,)),
         Table(
             (
                 "worst tensors",

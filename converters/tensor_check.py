@@ -28,11 +28,12 @@ DEQUANTIZE = ("DequantizeLinear",)
 
 @dataclass(frozen=True, slots=True)
 class TensorCheck:
-    """One value: how far each artifact is from float, and the two from each other.
+    """One value: how far each artifact is from what is right, and the two from each other.
 
-    `sqnr_db`: by format, over all images; `steps`: the largest difference between the two
-    artifacts' integers (or those of the one and of a source that was already quantized), and
-    `equal` the share of them that do not differ, both None where only one keeps the value.
+    `sqnr_db`: by format, over all images, empty where nothing can be compared; `steps`: the largest
+    difference between the two artifacts' integers (or those of the one and of a source that was
+    already quantized), and `equal` the share of them that do not differ, both None where only one
+    keeps the value.
     """
 
     name: str
@@ -167,13 +168,16 @@ def check_tensors(
 ) -> tuple[TensorCheck, ...]:
     """Return a check of every value that an operator makes, in the order of the graph.
 
+    What is right is the float network's value, or the source's where that was already quantized:
+    its float network may be another, with clamps that only its integers' ranges are.
+
     Args: artifacts: file contents by format, "onnx" and "tflite", one or both, or "tflite" and the
         "source" that was already quantized;
         inputs: float32 [1, C, H, W], a few.
     """
     graph: Graph = quantized.graph
     values = [node.output for node in graph.nodes]
-    reference = FloatGraph(graph, values)
+    reference = None if SOURCE in artifacts else FloatGraph(graph, values)
     makers: dict[str, Callable[[bytes, QuantizedGraph], _Runner]] = {
         SOURCE: _SourceTensors,
         "onnx": _OnnxTensors,
@@ -182,10 +186,11 @@ def check_tensors(
     runners = {name: makers[name](data, quantized) for name, data in artifacts.items()}
     sums = {value: _Sums() for value in values}
     for x in inputs:
-        real = reference.run(x)
         integers = {name: runner.run(x) for name, runner in runners.items()}
+        real = _dequantized(integers[SOURCE], quantized) if reference is None else reference.run(x)
         for value in values:
-            _add(sums[value], real[value], value, integers, quantized)
+            if value in real and value in quantized.activations:  # else float in the artifact too
+                _add(sums[value], real[value], value, integers, quantized)
     return tuple(
         TensorCheck(
             node.output,
@@ -206,13 +211,11 @@ def _add(
     integers: Mapping[str, Mapping[str, Array]],
     quantized: QuantizedGraph,
 ) -> None:
-    params = quantized.activations.get(value)
-    if params is None:
-        return  # it is float in the artifact as well
+    params = quantized.activations[value]
     total.signal += _energy(real)
     held = {name: of[value] for name, of in integers.items() if value in of}
-    for name, q in held.items():
-        error = params.dequantize(q) - real
+    for name in held.keys() - {SOURCE}:
+        error = params.dequantize(held[name]) - real
         total.noise[name] = total.noise.get(name, 0.0) + _energy(error)
     if len(held) == 2:
         first, second = held.values()
@@ -220,6 +223,10 @@ def _add(
         total.steps = max(total.steps or 0, int(apart.max()))
         total.equal += int(np.count_nonzero(apart == 0))
         total.compared += apart.size
+
+
+def _dequantized(integers: Mapping[str, Array], quantized: QuantizedGraph) -> dict[str, F32]:
+    return {name: quantized.activations[name].dequantize(q) for name, q in integers.items()}
 
 
 def _energy(values: Array) -> float:
