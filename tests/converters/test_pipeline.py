@@ -84,22 +84,32 @@ def test_int8_and_uint8_activations_are_the_same_network(
     np.testing.assert_array_equal(scores[0], scores[1])
 
 
-def test_float_io_is_the_same_network_behind_float(conversion: Conversion, tmp_path: Path) -> None:
-    made = pipeline.convert(replace(conversion.request, io="float32"), silent)
-    shape = conversion.source.graph.input_shape
+def assert_same_network(
+    first: Conversion, second: Conversion, dtypes: set[str], folder: Path
+) -> None:
+    """Hold two conversions' scores for one picture against each other; `dtypes`: of the second."""
+    shape = first.source.graph.input_shape
     x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    for kind in conversion.artifacts:
+    for kind in first.artifacts:
         given = x.transpose(0, 2, 3, 1) if kind == "tflite" else x
         scores = []
-        for name, artifacts in (("integer", conversion.artifacts), ("float", made.artifacts)):
-            path = tmp_path / f"{name}.{kind}"
-            path.write_bytes(artifacts[kind])
+        for made in (first, second):
+            path = folder / f"net.{kind}"
+            path.write_bytes(made.artifacts[kind])
             backend = open_model(path, exact_kernels=True)
-            assert (backend.spec.input.name, backend.spec.output.name) == ("input", "logits")
-            assert (backend.spec.input.dtype == "float32") == (name == "float")
-            backend.input_view()[...] = backend.spec.input.quantize(given)
-            scores.append(backend.spec.output.dequantize(backend.run()).copy())
+            spec = backend.spec
+            assert (spec.input.name, spec.output.name) == ("input", "logits")
+            assert {spec.input.dtype, spec.output.dtype} <= (
+                dtypes if made is second else {"int8", "uint8"}
+            )
+            backend.input_view()[...] = spec.input.quantize(given)
+            scores.append(spec.output.dequantize(backend.run()).copy())
         np.testing.assert_array_equal(scores[0], scores[1])
+
+
+def test_float_io_is_the_same_network_behind_float(conversion: Conversion, tmp_path: Path) -> None:
+    made = pipeline.convert(replace(conversion.request, io="float32"), silent)
+    assert_same_network(conversion, made, {"float32"}, tmp_path)
 
 
 @pytest.mark.parametrize("target", ["any", "arm"])
@@ -107,20 +117,7 @@ def test_uint8_io_is_the_same_network_128_higher(
     conversion: Conversion, tmp_path: Path, target: str
 ) -> None:
     made = pipeline.convert(replace(conversion.request, io="uint8", target=target), silent)
-    shape = conversion.source.graph.input_shape
-    x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    for kind in conversion.artifacts:
-        given = x.transpose(0, 2, 3, 1) if kind == "tflite" else x
-        scores = []
-        for name, artifacts in (("integer", conversion.artifacts), ("uint8", made.artifacts)):
-            path = tmp_path / f"{name}.{kind}"
-            path.write_bytes(artifacts[kind])
-            backend = open_model(path, exact_kernels=True)
-            if name == "uint8":
-                assert (backend.spec.input.dtype, backend.spec.output.dtype) == ("uint8", "uint8")
-            backend.input_view()[...] = backend.spec.input.quantize(given)
-            scores.append(backend.spec.output.dequantize(backend.run()).copy())
-        np.testing.assert_array_equal(scores[0], scores[1])
+    assert_same_network(conversion, made, {"uint8"}, tmp_path)
     # Every tensor is held against the other format's, the shifted ones included.
     assert {check.name for check in made.verification.tensors if check.steps is not None} == {
         check.name for check in conversion.verification.tensors if check.steps is not None

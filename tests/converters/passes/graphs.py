@@ -1,13 +1,19 @@
-"""What every pass owes: the same numbers, and nothing more to do the second time."""
+"""What every pass owes: the same numbers, and nothing more to do the second time.
+
+And what the passes that recognise a function are given: its parts behind a convolution.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from converters.graph import Graph, Pass, PassResult
 from converters.onnx_qdq.writer import write_float
+from converters.passes.fold_affine import fold_affine
 from converters.passes.lower_affine import lower_affine
-from tests.converters.models import normal, run
+from tests.converters.models import Constants, build, f32, imported, normal, run
 
 
 def applied(rewrite: Pass, graph: Graph) -> PassResult:
@@ -26,3 +32,19 @@ def applied(rewrite: Pass, graph: Graph) -> PassResult:
         # The constants are rounded to float32 once more than in the source.
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
     return result
+
+
+def constants(numbers: Mapping[str, float]) -> Constants:
+    """Return single numbers by name, beside weights of three channels."""
+    return {name: f32(number) for name, number in numbers.items()} | {
+        "g": normal(3, seed=1),
+        "o": normal(3, seed=2),
+        "var": np.abs(normal(3, seed=3)),
+        "w": normal(3, 3, 1, 1),
+    }
+
+
+def behind_conv(body: str, outputs: Sequence[str], given: Constants) -> Graph:
+    """Return the graph of `body`, which reads `v`, after what stands before such a pass."""
+    model = build(f"v = Conv(x, w) {body}", outputs=outputs or ("y",), **given)
+    return fold_affine(imported(model)).graph

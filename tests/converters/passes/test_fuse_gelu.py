@@ -6,18 +6,17 @@ import pytest
 from converters.graph import Graph
 from converters.operators import Affine, Erf, Gelu, Mul, Tanh
 from converters.passes import run_passes
-from converters.passes.fold_affine import fold_affine
 from converters.passes.fold_clamp import fold_clamp
 from converters.passes.fuse_gelu import fuse_gelu
-from tests.converters.models import Constants, build, f32, imported, normal, run
-from tests.converters.passes.graphs import applied
+from tests.converters.models import Constants, build, imported, normal, run
+from tests.converters.passes.graphs import applied, behind_conv, constants
 
 ROOT = "s = Div(v, root2) e = Erf(s) "
 BENT = "q = Mul(v, v) c = Mul(q, v) k = Mul(c, small) b = Add(v, k) s = Mul(b, slope) e = Tanh(s) "
 
 
-def constants() -> Constants:
-    numbers = {
+CONSTANTS = constants(
+    {
         "root2": math.sqrt(2),
         "small": 0.044715,
         "slope": math.sqrt(2 / math.pi),
@@ -27,18 +26,11 @@ def constants() -> Constants:
         "three": 3,
         "minus": -0.5,
     }
-    return {name: f32(number) for name, number in numbers.items()} | {
-        "g": normal(3, seed=1),
-        "o": normal(3, seed=2),
-        "var": np.abs(normal(3, seed=3)),
-        "w": normal(3, 3, 1, 1),
-    }
+)
 
 
 def graph(body: str, *outputs: str) -> Graph:
-    """Return the graph of `body`, which reads `v`, after what stands before this pass."""
-    model = build(f"v = Conv(x, w) {body}", outputs=outputs or ("y",), **constants())
-    return fold_affine(imported(model)).graph
+    return behind_conv(body, outputs, CONSTANTS)
 
 
 # How a whole GELU is written where `e` is its erf or tanh.
@@ -73,9 +65,9 @@ def test_numbers_are_those_of_the_operator() -> None:
     for parts, form in ((ROOT, "none"), (BENT, "tanh")):
         body = f"v = Identity(x) {parts} {FORMS['behind']}"
         (theirs,) = run(build(f'y = Gelu<approximate="{form}">(x)', opset=20), x)
-        (written,) = run(build(body, **constants()), x)
+        (written,) = run(build(body, **CONSTANTS), x)
         np.testing.assert_allclose(written, theirs, rtol=1e-5, atol=1e-5)
-        result = fuse_gelu(imported(build(body, **constants())))
+        result = fuse_gelu(imported(build(body, **CONSTANTS)))
         assert [node.operator for node in result.graph.nodes] == [Gelu(form == "tanh")]
 
 
@@ -149,8 +141,7 @@ NEITHER = {
 @pytest.mark.parametrize("body", NEITHER.values(), ids=NEITHER)
 def test_what_looks_like_one_is_left_alone(body: str) -> None:
     shape: Constants = {"shape": np.asarray([3, 1, 1])}
-    model = build(f"v = Conv(x, w) {body}", **constants(), **shape)
-    given = fold_affine(imported(model)).graph
+    given = behind_conv(body, (), CONSTANTS | shape)
     result = applied(fuse_gelu, given)
     assert result.graph == given
     assert result.changed == ()
@@ -218,5 +209,5 @@ def test_two_in_a_row() -> None:
 
 def test_among_all_passes_a_clamp_behind_does_not_hide_it() -> None:
     body = f"v = Conv(x, w) {ROOT} {FORMS['behind'].replace('y =', 'n =')} y = Relu(n)"
-    made, _ = run_passes(imported(build(body, **constants())))
+    made, _ = run_passes(imported(build(body, **CONSTANTS)))
     assert [node.kind for node in made.nodes] == ["Conv", "Gelu", "Clamp"]

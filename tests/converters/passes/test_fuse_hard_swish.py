@@ -7,27 +7,20 @@ from converters.passes import run_passes
 from converters.passes.fold_affine import fold_affine
 from converters.passes.fold_clamp import fold_clamp
 from converters.passes.fuse_hard_swish import fuse_hard_swish
-from tests.converters.models import Constants, build, f32, imported, normal, run
-from tests.converters.passes.graphs import applied
+from tests.converters.models import build, imported, normal, run
+from tests.converters.passes.graphs import applied, behind_conv, constants
 
 GATE = "a = Add(v, three) c = Clip(a, zero, six) "
 SIGMOID = "c = HardSigmoid<alpha=0.16666667>(v) "
 
 
-def constants() -> Constants:
-    numbers = {"zero": 0, "half": 0.5, "one": 1, "two": 2, "three": 3, "six": 6, "sixth": 1 / 6}
-    return {name: f32(number) for name, number in numbers.items()} | {
-        "g": normal(3, seed=1),
-        "o": normal(3, seed=2),
-        "var": np.abs(normal(3, seed=3)),
-        "w": normal(3, 3, 1, 1),
-    }
+CONSTANTS = constants(
+    {"zero": 0, "half": 0.5, "one": 1, "two": 2, "three": 3, "six": 6, "sixth": 1 / 6}
+)
 
 
 def graph(body: str, *outputs: str) -> Graph:
-    """Return the graph of `body`, which reads `v`, after what stands before this pass."""
-    model = build(f"v = Conv(x, w) {body}", outputs=outputs or ("y",), **constants())
-    return fold_affine(imported(model)).graph
+    return behind_conv(body, outputs, CONSTANTS)
 
 
 FORMS = {
@@ -58,7 +51,7 @@ def test_numbers_are_those_of_the_operator() -> None:
     x = normal(1, 3, 8, 8, spread=4)
     (theirs,) = run(build("y = HardSwish(x)"), x)
     for form in FORMS.values():
-        model = build(f"v = Identity(x) {form}", **constants())
+        model = build(f"v = Identity(x) {form}", **CONSTANTS)
         np.testing.assert_allclose(run(model, x)[0], theirs, rtol=1e-5, atol=1e-5)
         result = fuse_hard_swish(fold_affine(imported(model)).graph)
         assert [node.operator for node in result.graph.nodes] == [HardSwish()]
@@ -139,5 +132,5 @@ def test_a_clamp_that_was_folded_into_the_product_is_none() -> None:
 def test_among_all_passes() -> None:
     body = "v = Conv(x, w) n = BatchNormalization(v, g, o, o, var) "
     form = FORMS["the sixth behind"].replace("v,", "n,")
-    made, _ = run_passes(imported(build(f"{body} {form} ", **constants())))
+    made, _ = run_passes(imported(build(f"{body} {form} ", **CONSTANTS)))
     assert [node.kind for node in made.nodes] == ["Conv", "HardSwish"]
