@@ -5,6 +5,8 @@ Wire types come from the schema's own Python bindings, which the ai-edge-litert 
 
 from __future__ import annotations
 
+import io
+import mmap
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ FILE_IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 # schema.fbs: a buffer's data is force_align 16. Kernels read int32 and float constants in place.
 BUFFER_ALIGNMENT = 16
+# What its offsets, of 32 bits with a sign, reach.
+MAX_FILE_BYTES = (1 << 31) - 1
 
 TENSOR_TYPES = {
     "float16": schema.TensorType.FLOAT16,
@@ -32,21 +36,52 @@ TENSOR_TYPES = {
 }
 
 
-class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]  # the bindings are untyped
+class _Skeleton(flatbuffers.Builder):  # type: ignore[misc]  # the bindings are untyped
+    """A flatbuffer that leaves room for the arrays, which come in when the file is put together.
+
+    The room is never touched, so that the system gives no memory for it.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(0)
+        self.Bytes = mmap.mmap(-1, size_bytes)
+        self.head = size_bytes
+        # From the end of the file, where it is begun, to the beginning of each array.
+        self.rooms: list[tuple[int, Array]] = []
+
+    def room_for(self, data: Array) -> int:
+        """Return the vector that is to hold `data`."""
+        self.StartVector(1, data.nbytes, BUFFER_ALIGNMENT)
+        self.head -= data.nbytes
+        self.rooms.append((self.Offset(), data))
+        return int(self.EndVector())
+
+    def file(self, behind: Callable[[int], bytes]) -> bytes:
+        """Return the flatbuffer with its arrays, and what stands `behind` its so many bytes."""
+        skeleton = memoryview(self.Bytes)
+        end = behind(len(skeleton) - self.head)
+        # Of the right size from the start, it writes in place and gives away its own memory.
+        stream = io.BytesIO(bytes(len(skeleton) - self.head + len(end)))
+        at = self.head
+        for distance, data in reversed(self.rooms):
+            start = len(skeleton) - distance
+            stream.write(skeleton[at:start])
+            stream.write(np.ascontiguousarray(data).data)
+            at = start + data.nbytes
+        stream.write(skeleton[at:])
+        stream.write(end)
+        return stream.getvalue()
+
+
+class _Buffer(schema.BufferT):  # type: ignore[misc]  # the bindings are untyped
     """A buffer whose array, in any order of memory, is copied once, and aligned.
 
     The bindings copy it byte by byte, and do not align it.
     """
 
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (the bindings' name)
+    def Pack(self, builder: _Skeleton) -> int:  # noqa: N802 (the bindings' name)
         data: Array | None = self.data
-        vector = None
-        if data is not None and data.size:
-            builder.StartVector(1, data.nbytes, BUFFER_ALIGNMENT)
-            builder.head = builder.head - data.nbytes
-            target = np.frombuffer(builder.Bytes, data.dtype, data.size, builder.head)
-            target.reshape(data.shape)[...] = data
-            vector = builder.EndVector()
+        vector = builder.room_for(data) if data is not None and data.size else None
         schema.BufferStart(builder)
         if vector is not None:
             schema.BufferAddData(builder, vector)
@@ -67,7 +102,7 @@ class TfliteBuilder:
     def __init__(self, name: str) -> None:
         self.name = name
         # Buffer 0 is empty by convention: tensors without constant data refer to it.
-        self.buffers: list[_AlignedBuffer] = [_AlignedBuffer()]
+        self.buffers: list[_Buffer] = [_Buffer()]
         self.tensors: list[schema.TensorT] = []
         self.operators: list[schema.OperatorT] = []
         self.opcodes: dict[Opcode, int] = {}
@@ -75,7 +110,7 @@ class TfliteBuilder:
 
     def buffer(self, data: Array) -> int:
         """Add a constant, which is copied when the file is made, and return its buffer's index."""
-        buffer = _AlignedBuffer()
+        buffer = _Buffer()
         buffer.data = data
         self.buffers.append(buffer)
         return len(self.buffers) - 1
@@ -146,7 +181,7 @@ class TfliteBuilder:
 
         Args: inputs, outputs: (name in the signature, tensor index); behind: what follows the
             flatbuffer in the file, given its size in bytes.
-        Raises: ConvertError: two tensors have one name.
+        Raises: ConvertError: two tensors have one name, or the constants are too large.
         """
         names = Counter(tensor.name for tensor in self.tensors)
         twice = next((name for name, count in names.items() if count > 1), None)
@@ -170,11 +205,14 @@ class TfliteBuilder:
         model.metadata = self.metadata
         model.signatureDefs = [_signature(inputs, outputs)]
         size = sum(buffer.data.nbytes for buffer in self.buffers if buffer.data is not None)
-        builder = flatbuffers.Builder(size + 4096 * (len(self.tensors) + 16))
-        builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-        # The file is as large as the weights: it is copied once.
-        file = memoryview(builder.Bytes)[builder.Head() :]
-        return b"".join((file, behind(len(file))))
+        if size > MAX_FILE_BYTES:
+            raise ConvertError(
+                f"{self.name}: its constants take {size} bytes; a TFLite file holds at most "
+                f"{MAX_FILE_BYTES}: halve them with --float16, or give a smaller network"
+            )
+        skeleton = _Skeleton(size + 4096 * (len(self.tensors) + 16))
+        skeleton.Finish(model.Pack(skeleton), FILE_IDENTIFIER)
+        return skeleton.file(behind)
 
 
 def _quantization(params: QuantParams) -> schema.QuantizationParametersT:

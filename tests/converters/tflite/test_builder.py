@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from converters.errors import ConvertError
 from converters.quantize.params import QuantParams
 from converters.tflite.builder import Opcode, TfliteBuilder
 
@@ -32,6 +33,26 @@ def test_every_buffer_lies_at_a_multiple_of_16(sizes: list[int]) -> None:
             np.testing.assert_array_equal(buffer.DataAsNumpy(), len(lengths) + 1)
             lengths.append(buffer.DataLength())
     assert lengths == sizes
+
+
+def test_names_longer_than_was_reckoned_with_move_no_constant() -> None:
+    builder = TfliteBuilder("long")
+    first, second = np.arange(50, dtype=np.int32), np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    builder.constant("n" * 300_000, first)
+    builder.constant("m" * 300_000, second.transpose(2, 0, 1))
+    last = builder.tensor("x", (1, 4), "float32")
+    model = schema.ModelT.InitFromPackedBuf(builder.finish([("x", last)], [("x", last)]), 0)
+    assert len(model.subgraphs[0].tensors[1].name) == 300_000
+    assert model.buffers[1].data.tobytes() == first.tobytes()
+    assert model.buffers[2].data.tobytes() == second.transpose(2, 0, 1).tobytes()
+
+
+def test_constants_beyond_what_offsets_reach_are_refused() -> None:
+    builder = TfliteBuilder("large")
+    nothing = np.broadcast_to(np.zeros(1, np.int8), (2, 1 << 30))  # one byte of memory
+    last = builder.constant("c", nothing)
+    with pytest.raises(ConvertError, match="large: its constants take 2147483648 bytes"):
+        builder.finish([("c", last)], [("c", last)])
 
 
 def test_the_file_names_its_format_and_schema() -> None:
