@@ -11,7 +11,7 @@ import onnxruntime
 
 from calibration.observers import Observations, observe
 from converters.graph import Graph
-from converters.onnx_qdq.writer import write_float
+from converters.onnx_qdq.session import FloatSession
 from converters.operators import Shape
 from converters.quantize.assign import observed_values
 from edge.tensors import F32, Array
@@ -27,20 +27,16 @@ class FloatGraph:
     would cost as much time as computing them.
     """
 
-    def __init__(self, graph: Graph, values: Sequence[str]) -> None:
+    def __init__(self, graph: Graph, values: Sequence[str], slots: int = 1) -> None:
         self.values = tuple(values)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         # A second thread mostly spins: layers are short, and so are those who read the outputs.
         options.intra_op_num_threads = 1
-        self._session: Any = onnxruntime.InferenceSession(
-            write_float(graph, self.values).SerializeToString(),
-            options,
-            providers=["CPUExecutionProvider"],
-        )
+        self._session: Any = FloatSession(graph, options, self.values)
         self._input = np.zeros(graph.input_shape, np.float32)
         shapes = {o.name: graph.shapes[o.name] for o in self._session.get_outputs()}
-        self._slots = [self._bind(graph.input, shapes) for _ in range(SLOTS)]
+        self._slots = [self._bind(graph.input, shapes) for _ in range(slots)]
         self._turn = 0
 
     def _bind(self, given: str, shapes: Mapping[str, Shape]) -> tuple[Any, dict[str, Array]]:
@@ -62,11 +58,11 @@ class FloatGraph:
     def run(self, x: F32) -> dict[str, Array]:
         """Return each value, float32, in ONNX's layout, for an input [1, C, H, W].
 
-        Ownership: this object's, valid until the second `run` from here.
+        Ownership: this object's, valid until `run` was called `slots` times more.
         """
         self._input[...] = x
         binding, memory = self._slots[self._turn]
-        self._turn = (self._turn + 1) % SLOTS
+        self._turn = (self._turn + 1) % len(self._slots)
         self._session.run_with_iobinding(binding)
         return {name: memory[name] for name in self.values}
 
@@ -78,7 +74,7 @@ def calibrate(graph: Graph, inputs: Iterable[F32]) -> Observations:
     Raises: ObserverError: a value is NaN or infinite.
     """
     values = observed_values(graph)
-    return observe(values, _run_ahead(FloatGraph(graph, values), inputs))
+    return observe(values, _run_ahead(FloatGraph(graph, values, SLOTS), inputs))
 
 
 def _run_ahead(session: FloatGraph, inputs: Iterable[F32]) -> Iterator[dict[str, Array]]:

@@ -11,7 +11,8 @@ import onnxruntime
 from converters.cost import check_cost
 from converters.errors import ConvertError
 from converters.graph import Graph
-from converters.onnx_qdq.writer import write_float
+from converters.memory import give_back
+from converters.onnx_qdq.session import FloatSession
 from converters.operators import Requantize
 from edge.backends.base import brief
 from edge.tensors import F32, Array
@@ -37,9 +38,10 @@ def confirm(graph: Graph, path: Path, reference: bytes | None = None) -> int:
     is_quantized = any(isinstance(node.operator, Requantize) for node in graph.nodes)
     random = np.random.default_rng(SEED)
     x = 2 * random.random(graph.input_shape, np.float32) - 1
-    batch, expected = _run_source(path, reference, graph, x, plain=is_quantized)
-    ours = _session(write_float(graph).SerializeToString(), plain=is_quantized)
-    found = ours.run(None, {graph.input: x})[0]
+    batch, expected = _run_source(path, reference, graph, x)
+    give_back()
+    found = FloatSession(graph, _plain()).run(None, {graph.input: x})[0]
+    give_back()
     if found.size != expected.size:
         raise ConvertError(
             f"{path}: the model was not understood: read as a graph, its output is "
@@ -63,15 +65,15 @@ def confirm(graph: Graph, path: Path, reference: bytes | None = None) -> int:
     return batch
 
 
-def _run_source(
-    path: Path, reference: bytes | None, graph: Graph, x: F32, *, plain: bool
-) -> tuple[int, Array]:
+def _run_source(path: Path, reference: bytes | None, graph: Graph, x: F32) -> tuple[int, Array]:
     """Return the batch that the source demands, and what it makes of one of the pictures.
 
     One model at a time is open: each takes its weights' memory once or twice.
     """
     try:
-        source = _session(reference or str(path), plain=plain)
+        source = onnxruntime.InferenceSession(
+            reference or str(path), _plain(), providers=["CPUExecutionProvider"]
+        )
         batch = source.get_inputs()[0].shape[0]
         batch = batch if isinstance(batch, int) else 1
         check_cost(graph, batch, str(path))
@@ -91,11 +93,12 @@ def _allowed(graph: Graph, largest: float) -> float:
     return QUANTIZED_TOLERANCE * largest + QUANTIZED_STEPS * step
 
 
-def _session(model: str | bytes, *, plain: bool) -> Any:  # noqa: ANN401 (onnxruntime has no types)
+def _plain() -> Any:  # noqa: ANN401 (onnxruntime has no types)
+    """Return options for one run of a network as it is written."""
     options = onnxruntime.SessionOptions()
-    if plain:
-        # Fused to kernels of integers, one network is not the other to the last bit.
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # To rewrite a network takes longer than the one run, and its weights' memory once more. Fused
+    # to kernels of integers, one quantized network is not the other to the last bit.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4  # what fails is raised as well
     options.enable_cpu_mem_arena = False  # for one run, it would only take more than is held
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return options

@@ -14,6 +14,7 @@ import edge
 from converters.confirm import confirm
 from converters.errors import ConvertError
 from converters.graph import Graph
+from converters.memory import give_back
 from converters.onnx_import.border import with_float_border
 from converters.onnx_import.importer import import_onnx, import_quantized
 from converters.onnx_import.load import card_of, drop_trailing_names, load
@@ -64,11 +65,14 @@ def read_source(request: Request) -> Source:
         model = with_float_border(model, str(request.model))
         reference = model.SerializeToString()
         graph, constants = import_quantized(model, str(request.model))
+        del model
         graph, passes = run_passes(graph, GIVEN_PASSES)
         given = take(graph, constants)
     else:
-        graph, passes = run_passes(import_onnx(model, str(request.model)))
-    del model  # the graph has its own weights
+        graph = import_onnx(model, str(request.model))
+        del model  # the graph has its own weights
+        graph, passes = run_passes(graph)
+    give_back()
     if "tflite" in request.formats:
         tflite.check(graph, str(request.model))
     notes = []

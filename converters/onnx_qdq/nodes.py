@@ -12,17 +12,34 @@ from onnx import helper, numpy_helper
 from converters.operators import INFINITY, Clamp
 from edge.tensors import Array
 
+# Small constants may be shapes and the like, which are read when a model is opened.
+MIN_OUTSIDE_BYTES = 1024
+# ONNX wants the name of a file, which ONNX Runtime does not open when it is given the array.
+NOWHERE = "-"
+
 
 class OnnxNodes:
-    """Collects nodes and initializers while a graph is written."""
+    """Collects nodes and initializers while a graph is written.
 
-    def __init__(self) -> None:
+    `outside`: takes the arrays that shall not be copied into the model, by name; None: all are.
+    """
+
+    def __init__(self, outside: dict[str, Array] | None = None) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
+        self.outside = outside
 
     def constant(self, name: str, value: Array) -> str:
         """Add an initializer and return its name."""
-        self.initializers[name] = numpy_helper.from_array(value, name)
+        if self.outside is None or value.nbytes < MIN_OUTSIDE_BYTES:
+            self.initializers[name] = numpy_helper.from_array(value, name)
+            return name
+        self.outside[name] = np.ascontiguousarray(value)
+        tensor = onnx.TensorProto(name=name, dims=value.shape)
+        tensor.data_type = helper.np_dtype_to_tensor_dtype(value.dtype)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=NOWHERE)
+        self.initializers[name] = tensor
         return name
 
     def add(self, op_type: str, inputs: Sequence[str], output: str, **attributes: object) -> str:

@@ -40,9 +40,14 @@ ELEMENT_TYPES = {
 }
 
 
-def write_float(graph: Graph, observed: Sequence[str] = ()) -> onnx.ModelProto:
-    """Return the float model of `graph`, with `observed` values as outputs after its own."""
-    nodes = OnnxNodes()
+def write_float(
+    graph: Graph, observed: Sequence[str] = (), outside: dict[str, Array] | None = None
+) -> onnx.ModelProto:
+    """Return the float model of `graph`, with `observed` values as outputs after its own.
+
+    Args: outside: takes the large constants, which the model then only names.
+    """
+    nodes = OnnxNodes(outside)
     for node in graph.nodes:
         rank = _rank(graph, node)
         weights: list[str] = []

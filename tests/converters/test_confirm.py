@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from calibration.progress import silent
-from converters import confirm as confirm_module
 from converters import pipeline
 from converters.confirm import confirm
 from converters.errors import ConvertError
@@ -80,7 +80,7 @@ def test_an_error_without_words_is_named(
     def exhausted(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(confirm_module, "_session", exhausted)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", exhausted)
     with pytest.raises(ConvertError, match=r"cannot run it \(MemoryError\)"):
         confirm(conversion.source.graph, model_file)
 
