@@ -36,7 +36,7 @@ def inventory(kind: str, data: bytes) -> Inventory:
 
 
 def _tflite(data: bytes) -> Inventory:
-    model: Any = schema.ModelT.InitFromPackedBuf(bytearray(data), 0)
+    model: Any = schema.ModelT.InitFromPackedBuf(data, 0)
     names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
     graph = model.subgraphs[0]
     operators: Counter[str] = Counter()

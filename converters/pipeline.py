@@ -18,6 +18,7 @@ from converters.calibrate import calibrate
 from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.inventory import Inventory, inventory
+from converters.memory import give_back
 from converters.onnx_qdq.writer import write_float, write_qdq
 from converters.quantize.assign import assign
 from converters.quantize.params import QuantParams, from_range, from_table
@@ -98,23 +99,24 @@ def convert(request: Request, progress: Progress) -> Conversion:
         request = replace(request, formats=("tflite",))
     elif request.kind == "int8":
         calibrated = measure(request, source, pictures, progress)
+        give_back()
         quantized = assign(source.graph, calibrated.input_params, calibrated.ranges)
     card = final_card(source, calibrated, request)
-    artifacts = write_artifacts(request, quantized or source.graph, card)
     with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder:
-        models = {
-            FLOAT: _reference(source, Path(folder)),
-            **_place_files(Path(folder), artifacts, request.kind),
-        }
+        # In files alone while the runtimes, which hold them once or twice, have them open.
+        made = write_artifacts(request, quantized or source.graph, card)
+        paths = _place_files(Path(folder), made, request.kind)
+        del made
         verification = verify(
             card,
-            models,
+            {FLOAT: _reference(source, Path(folder)), **paths},
             quantized or source.graph,
             pictures.verification,
             pictures.words,
             progress,
             is_given=source.given is not None,
         )
+        artifacts = {kind: path.read_bytes() for kind, path in paths.items()}
     _check_float(request, verification)
     held = {kind: inventory(kind, data) for kind, data in artifacts.items()}
     moves = tflite.moves(quantized or source.graph) if "tflite" in artifacts else ()

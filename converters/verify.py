@@ -16,6 +16,7 @@ from calibration.images import ImageSet, Tensors
 from calibration.labelled import LabelledSet
 from calibration.progress import Progress
 from converters.graph import Graph
+from converters.memory import give_back
 from converters.quantize.quantized import QuantizedGraph
 from converters.tensor_check import SOURCE, TensorCheck, check_tensors
 from edge.backends import open_model
@@ -86,12 +87,13 @@ def verify(
                 watch=partial(progress, total=len(images), what="comparing"),
             )
         )
+    give_back()
     default_kernels = everything.pop(DEFAULT_KERNELS, None)
-    artifacts = {kind: path.read_bytes() for kind, path in models.items() if kind != FLOAT}
-    if is_given:
-        artifacts[SOURCE] = models[FLOAT].read_bytes()
     checks: tuple[TensorCheck, ...] = ()
     if isinstance(subject, QuantizedGraph):
+        artifacts = {kind: path.read_bytes() for kind, path in models.items() if kind != FLOAT}
+        if is_given:
+            artifacts[SOURCE] = models[FLOAT].read_bytes()
         few = islice(_inputs(images, card, tensor), TENSOR_IMAGES)
         checks = check_tensors(subject, artifacts, few)
     return Verification(
@@ -107,6 +109,7 @@ def _open(path: Path, stack: ExitStack, *, exact_kernels: bool) -> Backend:
     # One thread: the pools of several runtimes would wait on each other's cores.
     backend = open_model(path, threads=1, exact_kernels=exact_kernels)
     stack.callback(backend.close)
+    give_back()  # of what it took to open the model, before the next one is
     return backend
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from edge.backends.base import Backend, BackendError
+from edge.files import sha256
 
 MAX_THREADS = 64
 MAX_MODEL_BYTES = 1 << 30
@@ -49,7 +50,9 @@ def open_model(
         )
     from edge.backends.onnx import OnnxBackend
 
-    return OnnxBackend(path, data, threads, exact_kernels=exact_kernels)
+    digest = sha256(data)
+    del data  # ONNX Runtime reads the file itself, and takes its weights' memory twice
+    return OnnxBackend(path, digest, threads, exact_kernels=exact_kernels)
 
 
 def _read(path: Path) -> bytes:

@@ -13,7 +13,6 @@ import numpy as np
 from edge.backends.base import BackendError, ModelSpec, brief, raise_if_installed
 from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
 from edge.errors import MissingExtraError
-from edge.files import sha256
 from edge.tensors import Array, TensorSpec
 
 # Without VNNI, ONNX Runtime's default x86 kernels add products of uint8 and int8 in 16 bits and
@@ -28,9 +27,9 @@ class OnnxBackend:
     """One ONNX model, on the CPU; its input and output are bound to memory made once."""
 
     def __init__(
-        self, path: Path, data: bytes, threads: int, *, exact_kernels: bool = False
+        self, path: Path, digest: str, threads: int, *, exact_kernels: bool = False
     ) -> None:
-        """Open `path`, whose content is `data`. Raises: as `edge.backends.open_model`."""
+        """Open `path`, whose SHA-256 is `digest`. Raises: as `edge.backends.open_model`."""
         try:
             import onnxruntime
         except ImportError as cause:
@@ -63,7 +62,7 @@ class OnnxBackend:
             input=_tensor(path, "input", inputs, metadata),
             output=_tensor(path, "output", outputs, metadata),
             card=None if card is None else ModelCard.from_json(card),
-            sha256=sha256(data),
+            sha256=digest,
             threads=threads,
         )
         self._input: Array = np.zeros(self.spec.input.shape, self.spec.input.dtype)
