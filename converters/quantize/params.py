@@ -66,11 +66,10 @@ class QuantParams:
         """Return float32 scale * (q - zero_point) for int8 `q`, per channel where there is one."""
         # Integers of 8 bits, and their differences, are exact in float32.
         scale, zero_point = (np.asarray(v, np.float32) for v in (self.scale, self.zero_point))
+        along = [1] * q.ndim
         if self.axis is not None:
-            along = [1] * q.ndim
             along[self.axis] = -1
-            scale, zero_point = scale.reshape(along), zero_point.reshape(along)
-        real: F32 = (q.astype(np.float32) - zero_point) * scale
+        real: F32 = (q.astype(np.float32) - zero_point.reshape(along)) * scale.reshape(along)
         return real
 
 

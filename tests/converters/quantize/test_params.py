@@ -52,6 +52,12 @@ def test_error_inside_the_range_is_at_most_half_a_step(
     assert error.max() <= params.scale[0] * 0.501
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_real_values_have_the_shape_of_their_integers(shape: tuple[int, ...]) -> None:
+    real = from_range(-1.0, 1.0).dequantize(np.ones(shape, np.int8))
+    assert np.shape(real) == shape
+
+
 BYTES = np.arange(256.0)
 NORMALIZATIONS: dict[str, NDArray[np.float64]] = {
     "none": BYTES,
