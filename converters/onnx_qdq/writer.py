@@ -166,9 +166,10 @@ def write_qdq(
     """
     graph = quantized.graph
     writer = _QdqWriter(quantized, activation, io)
-    if io == "float32":
-        writer.quantize(graph.input, graph.input)
-    writer.dequantize(graph.input, f"{graph.input}/real")
+    for name in graph.inputs:
+        if io == "float32":
+            writer.quantize(name, name)
+        writer.dequantize(name, f"{name}/real")
     for node in graph.nodes:
         writer.write_node(node)
         if graph.consumers[node.output] and not isinstance(node.operator, Requantize):
@@ -178,9 +179,10 @@ def write_qdq(
         for name in graph.outputs:
             writer.dequantize(name, name)
     else:
-        metadata[TENSORS_KEY] = json.dumps(_meanings(quantized, writer.dtype(graph.input)))
-    dtype = "float32" if io == "float32" else writer.dtype(graph.input)
-    model = _model(graph, writer.nodes, {graph.input: dtype}, dict.fromkeys(graph.outputs, dtype))
+        metadata[TENSORS_KEY] = json.dumps(_meanings(quantized, writer.dtype(graph.outputs[0])))
+    dtype = "float32" if io == "float32" else writer.dtype(graph.outputs[0])
+    inputs, outputs = (dict.fromkeys(names, dtype) for names in (graph.inputs, graph.outputs))
+    model = _model(graph, writer.nodes, inputs, outputs)
     helper.set_model_props(model, metadata)
     return model
 
@@ -188,7 +190,7 @@ def write_qdq(
 def _meanings(quantized: QuantizedGraph, activation: Activation) -> dict[str, dict[str, object]]:
     graph = quantized.graph
     meanings: dict[str, dict[str, object]] = {}
-    for role, name in (("input", graph.input), ("output", graph.outputs[0])):
+    for role, name in (("input", next(iter(graph.inputs))), ("output", graph.outputs[0])):
         spec = quantized.activations[name].spec(name, graph.shapes[name], activation)
         meanings[role] = {"name": name, "scale": spec.scale, "zero_point": spec.zero_point}
     return meanings

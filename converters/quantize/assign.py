@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -28,14 +29,18 @@ def _is_observed(node: Node) -> bool:
     return rule.output is Tie.OBSERVED and not is_known
 
 
-def assign(graph: Graph, input_params: QuantParams, ranges: RangeTable) -> QuantizedGraph:
+def assign(
+    graph: Graph, input_params: QuantParams | Mapping[str, QuantParams], ranges: RangeTable
+) -> QuantizedGraph:
     """Give every value its parameters by the rules, and round every constant.
 
-    Args: graph: after the passes; input_params: of the graph's input;
+    Args: graph: after the passes; input_params: of the graph's one input, or of each by name;
         ranges: of every value that `observed_values` names.
     Raises: ConvertError: a constant cannot be quantized; the node is named.
     """
-    activations = dict.fromkeys(graph.inputs, input_params)
+    if isinstance(input_params, QuantParams):
+        input_params = {graph.input: input_params}
+    activations = {name: input_params[name] for name in graph.inputs}
     weights: dict[str, QuantizedWeights] = {}
     for node in graph.nodes:
         rule = rule_of(node.operator)

@@ -60,7 +60,7 @@ class QuantizedGraph:
         """
         seen = (
             io == "float32"
-            and value in (self.graph.input, *self.graph.outputs)
+            and value in (*self.graph.inputs, *self.graph.outputs)
             and value in self.activations
         )
         return f"{value}/integer" if seen else value

@@ -10,11 +10,14 @@ import pytest
 from onnx import numpy_helper
 
 from converters.errors import ConvertError
+from converters.graph import Graph, Node
 from converters.onnx_qdq.writer import Activation, write_float, write_qdq
-from converters.quantize.quantized import Io
+from converters.operators import Sub
+from converters.quantize.params import from_range
+from converters.quantize.quantized import Io, QuantizedGraph
 from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
 from tests.converters.artifacts import CARD, Artifacts, make
-from tests.converters.models import f32, normal, run
+from tests.converters.models import f32, normal, run, session
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +131,19 @@ def test_a_name_that_is_taken_is_said() -> None:
     # Beside the value a, a/real is what DequantizeLinear makes of it.
     with pytest.raises(ConvertError, match="a tensor called 'a/real'"):
         write_qdq(replace(made.quantized, graph=clash, activations=activations), CARD)
+
+
+@pytest.mark.parametrize("io", ["integer", "float32"])
+def test_several_inputs(io: Io) -> None:
+    shapes = {"a": (1, 4), "b": (1, 4)}
+    graph = Graph("two", shapes, ("y",), (Node("sub", Sub(), ("a", "b"), "y"),))
+    ranges = {"a": (-1.0, 2.0), "b": (0.0, 5.0), "y": (-6.0, 2.0)}
+    params = {name: from_range(*ends) for name, ends in ranges.items()}
+    values = {"a": [[-128, 0, 3, 127]], "b": [[127, -128, 5, 99]]}
+    integers = {name: np.asarray(q, np.int8) for name, q in values.items()}
+    real = {name: params[name].dequantize(q) for name, q in integers.items()}
+    model = write_qdq(QuantizedGraph(graph, params, {}), CARD, activation="int8", io=io)
+    (y,) = session(model).run(None, integers if io == "integer" else real)
+    y = params["y"].dequantize(y) if io == "integer" else y
+    # One rounding; 1e-3 of a step for float32.
+    assert np.abs(y - (real["a"] - real["b"])).max() <= 0.501 * params["y"].scale[0]

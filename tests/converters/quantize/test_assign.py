@@ -3,8 +3,8 @@ import pytest
 
 from calibration.observers import Range, RangeTable
 from converters.errors import ConvertError
-from converters.graph import Graph
-from converters.operators import Conv
+from converters.graph import Graph, Node
+from converters.operators import Add, Conv
 from converters.passes import run_passes
 from converters.quantize.assign import assign, observed_values
 from converters.quantize.params import QuantParams, from_range
@@ -43,6 +43,14 @@ def test_observed_are_those_with_a_range_of_their_own() -> None:
         k=normal(3, 4),
     )
     assert observed_values(graph) == ("c", "r", "s", "p", "g")
+
+
+def test_several_inputs_have_parameters_each() -> None:
+    nodes = (Node("add", Add(), ("a", "b"), "y"),)
+    graph = Graph("two", {"a": (1, 4), "b": (1, 4)}, ("y",), nodes)
+    inputs = {"a": INPUT, "b": from_range(0.0, 5.0)}
+    activations = assign(graph, inputs, table(y=(-1.0, 6.0))).activations
+    assert activations == {**inputs, "y": from_range(-1.0, 6.0)}
 
 
 def test_ties_and_fixed_parameters() -> None:
