@@ -9,7 +9,7 @@ help:
 	@echo "make demo         convert the bundled model, run it on a replayed camera, report"
 	@echo "make test         checks and tests, as CI runs them"
 	@echo "make check        formatting, lint, types"
-	@echo "make conformance  onnx's own operator tests, through our TFLite files"
+	@echo "make conformance  onnx's own operator tests, through our files, float and int8"
 	@echo "make fuzz         ten thousand damaged models: each is refused in a sentence, or right"
 	@echo "make zoo          convert classifiers of torchvision and timm (installs both: gigabytes)"
 	@echo "make bench        measure on real models (needs ../shared; see tests/benchmarks)"

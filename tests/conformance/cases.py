@@ -17,17 +17,20 @@ from onnx import numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
 from converters.errors import ConvertError, UnsupportedModelError
+from converters.graph import Graph
 from converters.onnx_import.constants import FOLDABLE
 from converters.onnx_import.functions import inline
 from converters.onnx_import.handlers import HANDLERS
 from converters.onnx_import.importer import import_onnx
 from converters.onnx_import.inputs import static_inputs
 from converters.onnx_import.quantized import QDQ_OPS
+from converters.operators import Operator
 from converters.passes import run_passes
 from converters.tflite.layout import of_input
 from converters.tflite.writer import check, write_float_tflite
 from edge.backends.quiet import without_info
 from edge.card import ModelCard
+from edge.errors import EdgeError
 from edge.preprocess import PreprocessSpec
 from edge.tensors import Array
 
@@ -41,18 +44,35 @@ NO_TENSOR = "an input is no tensor"
 NO_FLOAT = "no input is float32"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A case as it was converted: what was left open is an input, the rest are constants.
+
+    `model`: as onnx has it, but for that; `graph`: what it became; `inputs`: float32, by name;
+    `expected`: what onnx says comes out, in the order of the model's outputs.
+    """
+
+    model: onnx.ModelProto
+    graph: Graph
+    inputs: Mapping[str, Array]
+    expected: Sequence[Array]
+    rtol: float
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a case went: "passed", "refused" or "failed", and why it did not pass.
 
-    `opened` names the inputs that were left open; the others were constants.
+    `sample`: what was converted, None where it was refused; `kinds`: the operators that it became
+    in an int8 file.
     """
 
     name: str
     op_type: str
     result: str
     reason: str = ""
-    opened: tuple[str, ...] = ()
+    sample: Sample | None = None
+    kinds: frozenset[type[Operator]] = frozenset()
 
 
 def cases() -> Iterator[Any]:
@@ -74,6 +94,11 @@ def _nodes(model: onnx.ModelProto) -> Sequence[onnx.NodeProto]:
     return [n for n in (*model.graph.node, *inner) if (n.domain, n.op_type) not in functions]
 
 
+def operators_of(model: onnx.ModelProto) -> set[str]:
+    """Return the ONNX operators that reading a model meets, those inside of functions included."""
+    return {node.op_type for node in (*_nodes(model), *inline(model, "case").graph.node)}
+
+
 def run(case: Any) -> Outcome:  # noqa: ANN401 (onnx has no types for it)
     """Convert and run a case, with as many of its inputs left open as can be."""
     op_type = _operator(case)
@@ -88,11 +113,13 @@ def run(case: Any) -> Outcome:  # noqa: ANN401 (onnx has no types for it)
             return Outcome(case.name, op_type, "refused", NO_FLOAT)
         for opened in choices:
             try:
-                error = _difference(case, values, opened, expected)
+                sample = _converted(case, values, opened, expected)
             except ConvertError as refusal:
-                reasons[opened] = _reason(refusal)
+                reasons[opened] = reason_of(refusal)
                 continue
-            return Outcome(case.name, op_type, "failed" if error else "passed", error, opened)
+            found = _in_litert(write_float_tflite(sample.graph, CARD), sample.inputs)
+            error = difference(sample, found, expected)
+            return Outcome(case.name, op_type, "failed" if error else "passed", error, sample)
         # What is said of the data alone, its parameters being constants, is what a user would read.
         return Outcome(case.name, op_type, "refused", reasons[choices[0][:1]])
     return Outcome(case.name, op_type, "refused", "it has no data")
@@ -105,7 +132,7 @@ def _operator(case: Any) -> str:  # noqa: ANN401
     return f"{name.split('_')[1]}, expanded" if "_expanded" in name else first
 
 
-def _reason(refusal: ConvertError) -> str:
+def reason_of(refusal: EdgeError) -> str:
     """Return why, without the names of the case's own nodes and values."""
     if isinstance(refusal, UnsupportedModelError):
         first = refusal.refusals[0]
@@ -123,13 +150,13 @@ def _choices(values: Mapping[str, Array]) -> list[tuple[str, ...]]:
     return [choice for choice in dict.fromkeys(choices) if choice]
 
 
-def _difference(
+def _converted(
     case: Any,  # noqa: ANN401
     values: Mapping[str, Array],
     opened: tuple[str, ...],
     expected: Sequence[Array],
-) -> str:
-    """Return how far the file's outputs are from what is expected, "" where they are not."""
+) -> Sample:
+    """Return the case with `opened` as its inputs. Raises: ConvertError: it has no TFLite form."""
     model = onnx.ModelProto()
     model.CopyFrom(case.model)
     inputs = [info for info in model.graph.input if info.name in opened]
@@ -137,23 +164,25 @@ def _difference(
     model.graph.input.extend(inputs)
     constants = [n for n in values if n not in opened]
     model.graph.initializer.extend(numpy_helper.from_array(values[n], n) for n in constants)
-    model = inline(model, case.name)
-    graph, _ = run_passes(import_onnx(model, case.name, static_inputs))
+    graph, _ = run_passes(import_onnx(inline(model, case.name), case.name, static_inputs))
     check(graph, case.name)
-    found = _in_litert(write_float_tflite(graph, CARD), {n: values[n] for n in opened})
-    wanted = [info.name for info in model.graph.output]
-    by_name = dict(zip(graph.outputs, found, strict=True))
+    return Sample(model, graph, {n: values[n] for n in opened}, expected, case.rtol)
+
+
+def difference(sample: Sample, found: Mapping[str, Array], expected: Sequence[Array]) -> str:
+    """Return how far the Graph's outputs are from what is expected, "" where they are not."""
+    wanted = [info.name for info in sample.model.graph.output]
     # An output that is another value under a second name goes by the first.
     for name, theirs in zip(wanted, expected, strict=True):
-        ours = by_name.get(name, found[0])
+        ours = found.get(name, found[sample.graph.outputs[0]])
         if ours.shape != np.shape(theirs):
             return f"{name}: shape {ours.shape} instead of {np.shape(theirs)}"
-        if not np.allclose(ours, theirs, rtol=case.rtol, atol=ATOL, equal_nan=True):
+        if not np.allclose(ours, theirs, rtol=sample.rtol, atol=ATOL, equal_nan=True):
             return f"{name}: off by {np.nanmax(np.abs(ours - theirs)):.3g}"
     return ""
 
 
-def _in_litert(model: bytes, inputs: Mapping[str, Array]) -> list[Array]:
+def _in_litert(model: bytes, inputs: Mapping[str, Array]) -> dict[str, Array]:
     with without_info():
         interpreter = Interpreter(model_content=model, num_threads=1)
         interpreter.allocate_tensors()
@@ -163,8 +192,13 @@ def _in_litert(model: bytes, inputs: Mapping[str, Array]) -> list[Array]:
             detail["index"], of_input(value.shape).from_onnx(value).reshape(detail["shape"])
         )
     interpreter.invoke()
-    outputs = []
+    return outputs_of(interpreter)
+
+
+def outputs_of(interpreter: Interpreter) -> dict[str, Array]:
+    """Return what an interpreter has computed by name, in ONNX's layout."""
+    outputs = {}
     for detail in interpreter.get_output_details():
         tensor = interpreter.get_tensor(detail["index"])
-        outputs.append(tensor.transpose(0, 3, 1, 2) if tensor.ndim == 4 else tensor)
+        outputs[detail["name"]] = tensor.transpose(0, 3, 1, 2) if tensor.ndim == 4 else tensor
     return outputs

@@ -86,25 +86,11 @@ class Artifacts:
         sums the same products in integers, without any error; what an artifact may add is the
         rounding of its outputs, saturated where an int8 ends.
         """
-        nodes = [replace(node, operator=self._held(node)) for node in self.graph.nodes]
+        nodes = [replace(n, operator=held(self.quantized, n)) for n in self.graph.nodes]
         model = write_float(self.graph.with_nodes(nodes))
         outputs = self._named(run(model, self.real(self.graph.input, self.x)))
         ends = {name: self.quantized.activations[name] for name in outputs}
         return {n: np.clip(y, ends[n].low, ends[n].high) for n, y in outputs.items()}
-
-    def _held(self, node: Node) -> Operator:
-        """Return a node's operator with the constants that the artifacts hold."""
-        operator = node.operator
-        if isinstance(operator, Constant):
-            params = self.quantized.activations[node.output]
-            integers = params.spec(node.output, (), "int8").quantize(operator.value)
-            return Constant(params.dequantize(integers))
-        if not isinstance(operator, Weighted):
-            return operator
-        constants = self.quantized.weights[node.name]
-        weight = constants.params.dequantize(constants.weight)
-        bias = (constants.bias.astype(np.float64) * constants.bias_scale).astype(np.float32)
-        return replace(operator, weight=weight, bias=bias)
 
     def in_onnx(self, activation: Activation = "uint8") -> Outputs:
         """Return int8 outputs of ONNX Runtime with kernels that do not saturate."""
@@ -133,6 +119,21 @@ class Artifacts:
 
     def _named(self, outputs: list[Array]) -> Outputs:
         return dict(zip(self.graph.outputs, outputs, strict=True))
+
+
+def held(quantized: QuantizedGraph, node: Node) -> Operator:
+    """Return a node's operator with the constants that the artifacts hold."""
+    operator = node.operator
+    if isinstance(operator, Constant):
+        params = quantized.activations[node.output]
+        integers = params.spec(node.output, (), "int8").quantize(operator.value)
+        return Constant(params.dequantize(integers))
+    if not isinstance(operator, Weighted):
+        return operator
+    constants = quantized.weights[node.name]
+    weight = constants.params.dequantize(constants.weight)
+    bias = (constants.bias.astype(np.float64) * constants.bias_scale).astype(np.float32)
+    return replace(operator, weight=weight, bias=bias)
 
 
 def quantize(graph: Graph, seed: int = 3, reals: tuple[float, float] | None = None) -> Artifacts:
