@@ -35,6 +35,7 @@ EXAMPLES = """\
   edge-convert --int8 model.onnx --calibration photos/ --labels labels.txt --preprocess imagenet
   edge-convert --int8 quantized.onnx
   edge-convert --float16 model.onnx
+  edge-convert --int8 two_heads.onnx --scores logits
   edge-convert --int8 model.onnx --calibration photos/ --evaluate labelled/ --max-drop 0.5 -o out/
 """
 
@@ -71,6 +72,12 @@ def parser() -> argparse.ArgumentParser:
         "file), uint8, or float32 as the source model does",
     )
     p.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    p.add_argument(
+        "--scores",
+        metavar="NAME",
+        help="of several outputs, the one with the classes' scores (default: the only one of shape "
+        "[1, classes], or the one with as many classes as labels)",
+    )
     p.add_argument("--json", action="store_true", help="print the result as JSON")
     data = p.add_argument_group("pictures")
     data.add_argument(
@@ -165,6 +172,7 @@ def request_of(args: argparse.Namespace) -> Request:
         target=args.target,
         io=IOS[args.io],
         labels=args.labels,
+        scores=args.scores,
         picture=PreprocessFlags(
             preset=args.preprocess,
             mean=args.mean,

@@ -32,7 +32,7 @@ def confirm(graph: Graph, path: Path, reference: bytes | None = None) -> int:
 
     A source with a fixed batch above 1 gets that input as often as it wants.
     Args: path: of the source; reference: its content, where it was read as another.
-    Raises: ConvertError: ONNX Runtime cannot run the source, or the outputs differ.
+    Raises: ConvertError: ONNX Runtime cannot run the source, or an output differs.
     """
     check_cost(graph, 1, str(path))
     is_quantized = any(isinstance(node.operator, Requantize) for node in graph.nodes)
@@ -40,32 +40,42 @@ def confirm(graph: Graph, path: Path, reference: bytes | None = None) -> int:
     x = 2 * random.random(graph.input_shape, np.float32) - 1
     batch, expected = _run_source(path, reference, graph, x)
     give_back()
-    found = FloatSession(graph, _plain()).run(None, {graph.input: x})[0]
+    found = FloatSession(graph, _plain()).run(graph.outputs, {graph.input: x})
     give_back()
-    if found.size != expected.size:
-        raise ConvertError(
-            f"{path}: the model was not understood: read as a graph, its output is "
-            f"{list(found.shape)} where it is {list(expected.shape)}. Nothing was written; please "
-            "report the model"
+    for name, read, given in zip(graph.outputs, found, expected, strict=True):
+        largest = float(np.abs(given).max()) if given.size else 0.0
+        allowed = _allowed(graph, name, largest) if is_quantized else TOLERANCE * largest
+        reason = _why_not(
+            f"its output {name!r}" if graph.others else "its output", read, given, allowed
         )
-    if not np.isfinite(expected).all():
-        raise ConvertError(
-            f"{path}: its output for a picture of noise is NaN or infinite; the model was not "
-            "trained or is damaged"
-        )
-    largest = float(np.abs(expected).max())
-    with np.errstate(invalid="ignore"):
-        apart = float(np.abs(found.reshape(-1) - expected.reshape(-1)).max())
-    # Written so that NaN, which compares false with everything, fails.
-    if not apart <= (_allowed(graph, largest) if is_quantized else TOLERANCE * largest):
-        raise ConvertError(
-            f"{path}: the model was not understood: read as a graph, its output is {apart:.3g} off "
-            f"where the largest is {largest:.3g}. Nothing was written; please report the model"
-        )
+        if reason is not None:
+            raise ConvertError(f"{path}: {reason}")
     return batch
 
 
-def _run_source(path: Path, reference: bytes | None, graph: Graph, x: F32) -> tuple[int, Array]:
+def _why_not(output: str, found: Array, expected: Array, allowed: float) -> str | None:
+    """Return how what was read contradicts the source; None where it does not."""
+    misread = f"the model was not understood: read as a graph, {output} is"
+    advice = "Nothing was written; please report the model"
+    if found.size != expected.size:
+        return f"{misread} {list(found.shape)} where it is {list(expected.shape)}. {advice}"
+    if not np.isfinite(expected).all():
+        return (
+            f"{output} for a picture of noise is NaN or infinite; the model was not trained or is "
+            "damaged"
+        )
+    with np.errstate(invalid="ignore"):
+        apart = float(np.abs(found.reshape(-1) - expected.reshape(-1)).max())
+    # Written so that NaN, which compares false with everything, fails.
+    if not apart <= allowed:
+        largest = float(np.abs(expected).max())
+        return f"{misread} {apart:.3g} off where the largest is {largest:.3g}. {advice}"
+    return None
+
+
+def _run_source(
+    path: Path, reference: bytes | None, graph: Graph, x: F32
+) -> tuple[int, list[Array]]:
     """Return the batch that the source demands, and what it makes of one of the pictures.
 
     One model at a time is open: each takes its weights' memory once or twice.
@@ -78,16 +88,18 @@ def _run_source(path: Path, reference: bytes | None, graph: Graph, x: F32) -> tu
         batch = batch if isinstance(batch, int) else 1
         check_cost(graph, batch, str(path))
         many = np.repeat(x, batch, axis=0) if batch > 1 else x
-        return batch, source.run(None, {graph.input: many})[0][:1]
+        given = source.run(None, {graph.input: many})
+        # What has no axis is of all the pictures, which are one.
+        return batch, [y[:1] if batch > 1 and y.ndim else y for y in given]
     except ConvertError:
         raise
     except Exception as cause:  # its errors have no root of their own
         raise ConvertError(f"{path}: ONNX Runtime cannot run it ({brief(cause)})") from cause
 
 
-def _allowed(graph: Graph, largest: float) -> float:
+def _allowed(graph: Graph, output: str, largest: float) -> float:
     """Return how far off a quantized output may be whose largest value is `largest`."""
-    last = graph.producers[graph.outputs[0]].operator
+    last = graph.producers[output].operator
     params = last.params if isinstance(last, Requantize) else None
     step = params.scale[0] if params is not None else 0.0
     return QUANTIZED_TOLERANCE * largest + QUANTIZED_STEPS * step

@@ -30,12 +30,16 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """float32 values in, by name with their shapes in order, and float32 values out."""
+    """float32 values in, by name with their shapes in order, and float32 values out.
+
+    `scores`: which of the outputs holds the classes' scores.
+    """
 
     name: str
     inputs: Mapping[str, Shape]
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
+    scores: int = 0
 
     @property
     def input(self) -> str:
@@ -50,6 +54,16 @@ class Graph:
     def input_shape(self) -> Shape:
         """The shape of the one input. Raises: GraphError: there are more."""
         return self.inputs[self.input]
+
+    @property
+    def output(self) -> str:
+        """The name of the output that holds the classes' scores."""
+        return self.outputs[self.scores]
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The names of the outputs beside the scores, in order."""
+        return tuple(name for name in self.outputs if name != self.output)
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from converters.numbers import decibels, percent, size
 from converters.pipeline import Conversion
-from converters.report import called, how_calibrated, render
+from converters.report import called, how_calibrated, output_row, render
 from converters.verify import FLOAT, Verification
 from edge.files import replacing
+from edge.text import printable
 
 
 def save(conversion: Conversion) -> tuple[Path, ...]:
@@ -51,6 +52,7 @@ def to_json(conversion: Conversion) -> dict[str, Any]:
         "skipped_images": list(calibrated.broken) if calibrated else [],
         "verification": finite(
             {
+                **_other_outputs(verification),
                 "pictures": verification.pictures,
                 "scores": {kind: asdict(score) for kind, score in verification.scores.items()},
                 "size_bytes": dict(verification.size_bytes),
@@ -60,6 +62,12 @@ def to_json(conversion: Conversion) -> dict[str, Any]:
             }
         ),
     }
+
+
+def _other_outputs(verification: Verification) -> dict[str, Any]:
+    """Return the checks of the outputs beside the scores, where there are any."""
+    checks = [asdict(check) for check in verification.outputs]
+    return {"other_outputs": checks} if checks else {}
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
@@ -76,12 +84,14 @@ def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
     verification = conversion.verification
     rows: list[tuple[str, ...]] = [("", "top-1", "agrees", "SQNR", "size", "ms")]
     rows += [(called(conversion, kind), *cells(verification, kind)) for kind in verification.scores]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        row[0].ljust(widths[0])
-        + "".join(f"  {c.rjust(w)}" for c, w in zip(row[1:], widths[1:], strict=True))
-        for row in rows
-    ]
+    lines = _aligned(rows)
+    if verification.outputs:
+        kinds = tuple(conversion.artifacts)
+        table = [("output", "shape", *(f"SQNR, {called(conversion, kind)}" for kind in kinds))]
+        table += [output_row(check, kinds) for check in verification.outputs]
+        scores = repr(conversion.card.scores)
+        lines += ["", f"the figures above are of the classes' scores, {scores}; beside them:"]
+        lines += map(printable, _aligned(table))
     calibrated = conversion.calibrated
     name = conversion.source.card.name
     head = [f"{name}: {how_calibrated(conversion)}compared on {verification.pictures}"]
@@ -96,6 +106,16 @@ def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
     if skipped:
         head.append(f"{skipped} broken images were passed over")
     return "\n".join([*head, "", *lines, "", *(f"wrote {path}" for path in paths)])
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return a table's lines; its first column is left-aligned."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        row[0].ljust(widths[0])
+        + "".join(f"  {c.rjust(w)}" for c, w in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    ]
 
 
 def cells(verification: Verification, kind: str) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ from converters.quantize.assign import assign
 from converters.quantize.params import QuantParams, from_range, from_table
 from converters.quantize.quantized import QuantizedGraph
 from converters.request import TARGETS, Request
-from converters.source import Source, classes_of, read_source
+from converters.scores import classes_of
+from converters.source import Source, read_source
 from converters.tflite import writer as tflite
 from converters.verify import FLOAT, Verification, verify
 from edge.card import ModelCard
@@ -127,15 +128,21 @@ def convert(request: Request, progress: Progress) -> Conversion:
 
 def _check_float(request: Request, verification: Verification) -> None:
     """See that a float32 file computes what its source does. Raises: ConvertError: it does not."""
-    found = verification.scores["tflite"].sqnr_db if request.kind == "float32" else None
-    # Where all classes score the same there is nothing to compare: -inf. Written so that NaN fails.
-    if found is not None and found != -math.inf and not found >= MIN_FLOAT32_DB:
-        raise ConvertError(
-            f"{request.model}: in LiteRT the float32 file comes no nearer to the source than "
-            f"{found:.1f} dB, where {MIN_FLOAT32_DB:.0f} is the least: a kernel computes something "
-            "else, as with values within that are NaN or too large. Nothing was written; please "
-            "report the model"
-        )
+    if request.kind != "float32":
+        return
+    found = {"the float32 file": verification.scores["tflite"].sqnr_db}
+    for output in verification.outputs:
+        found[f"output {output.name!r} of the float32 file"] = output.sqnr_db["tflite"]
+    for what, sqnr_db in found.items():
+        # Where all classes score the same, or all values are zero, there is nothing to compare:
+        # -inf. Written so that NaN fails.
+        if sqnr_db is not None and sqnr_db != -math.inf and not sqnr_db >= MIN_FLOAT32_DB:
+            raise ConvertError(
+                f"{request.model}: in LiteRT {what} comes no nearer to the source than "
+                f"{sqnr_db:.1f} dB, where {MIN_FLOAT32_DB:.0f} is the least: a kernel computes "
+                "something else, as with values within that are NaN or too large. Nothing was "
+                "written; please report the model"
+            )
 
 
 def choose_pictures(request: Request, source: Source) -> Pictures:
@@ -157,7 +164,7 @@ def choose_pictures(request: Request, source: Source) -> Pictures:
         same = set(first) & set(others)
         words = "of the calibration images themselves" if same else "images held out of calibration"
     if request.evaluate is not None:
-        classes = classes_of(source.graph, str(request.model))
+        classes = classes_of(source.graph)
         verification = open_labelled(request.evaluate, classes, source.card.labels)
         words = f"labelled images of {request.evaluate}"
     return Pictures(calibration, verification, words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from converters.numbers import decibels, percent, size
+from converters.output_check import OutputCheck
 from converters.pipeline import Conversion
 from converters.report_structure import FORMATS, structure
 from converters.sqnr_plot import sqnr_plot
@@ -32,6 +33,8 @@ def render(conversion: Conversion) -> str:
         Section("", [_headline(conversion), *_cautions(conversion)]),
         Section(f"Against {_reference(conversion)}", [_scores(conversion)]),
     ]
+    if conversion.verification.outputs:
+        sections.append(Section("The other outputs", _other_outputs(conversion)))
     given = conversion.source.given
     if given is not None:
         kept = "Scales, zero points and integers are those of the source, bit for bit"
@@ -73,6 +76,8 @@ def how_calibrated(conversion: Conversion) -> str:
 
 def _headline(conversion: Conversion) -> Tiles:
     verification = conversion.verification
+    scores = conversion.source.graph.output
+    of_what = "of the classes' scores" if verification.outputs else "of the outputs"
     tiles = []
     for kind in conversion.artifacts:
         score = verification.scores[kind]
@@ -87,12 +92,10 @@ def _headline(conversion: Conversion) -> Tiles:
                 Tile(f"agrees, {called(conversion, kind)}", percent(score.agreement), note=note)
             )
         tiles.append(
-            Tile(
-                f"SQNR, {called(conversion, kind)}", decibels(score.sqnr_db), note="of the outputs"
-            )
+            Tile(f"SQNR, {called(conversion, kind)}", decibels(score.sqnr_db), note=of_what)
         )
-    for output in verification.tensors[-1:]:
-        if output.steps is not None:
+    for output in verification.tensors:
+        if output.name == scores and output.steps is not None:
             note = f"largest difference {output.steps} steps"
             first = "ONNX" if conversion.source.given is None else "source"
             tiles.append(Tile(f"{first} and TFLite equal", percent(output.equal), note=note))
@@ -140,6 +143,25 @@ def _scores(conversion: Conversion) -> Table:
     top_heads = ("top-1", "top-5") if labelled else ()
     head = ("model", *top_heads, "agrees", "SQNR", "size", "ms here")
     return Table(head, tuple(rows), minor=frozenset((2, 5) if labelled else (3,)))
+
+
+def _other_outputs(conversion: Conversion) -> list[Block]:
+    checks = conversion.verification.outputs
+    kinds = tuple(conversion.artifacts)
+    note = (
+        f"The figures above are of the classes' scores, output {conversion.card.scores!r}. Every "
+        "file gives these outputs too, under their names, in the source's order and layout. SQNR "
+        f"over {checks[0].pictures} pictures."
+    )
+    head = ("output", "shape", *(called(conversion, kind) for kind in kinds))
+    rows = tuple(output_row(check, kinds) for check in checks)
+    return [Note(note), Table(head, rows)]
+
+
+def output_row(check: OutputCheck, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the name, the shape and each format's SQNR of an output beside the scores."""
+    shape = "x".join(map(str, check.shape)) or "one number"
+    return (check.name, shape, *(decibels(check.sqnr_db[kind]) for kind in kinds))
 
 
 def _tensors(conversion: Conversion) -> list[Block]:
@@ -194,6 +216,7 @@ def _card(conversion: Conversion) -> Facts:
             ("preprocessing", f"{resize}centre crop, {spec.interpolation}, {spec.color}"),
             ("mean, std", f"{_vector(spec.mean)}, {_vector(spec.std)} of pixels in 0..1"),
             ("labels", labels),
+            *([("classes' scores", f"output {card.scores}")] if card.scores else []),
             ("ranges", conversion.calibrated.ranges.observer if conversion.calibrated else "none"),
             ("source model, SHA-256", card.source_sha256),
             ("written by", ", ".join(f"{k} {v}" for k, v in card.versions.items())),

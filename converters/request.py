@@ -55,7 +55,8 @@ class PreprocessFlags:
 class Request:
     """One conversion. Paths and folders are as the user wrote them.
 
-    `labels` is None where the model's own card decides, `observer` where the kind of pictures does.
+    `labels` and `scores` (the output that holds the classes' scores) are None where the model's own
+    card or its shapes decide, `observer` where the kind of pictures does.
     `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any.
     """
 
@@ -71,6 +72,7 @@ class Request:
     io: Io = "integer"
     picture: PreprocessFlags = PreprocessFlags()
     labels: Path | None = None
+    scores: str | None = None
     kind: Kind = "int8"
 
     @property

@@ -20,9 +20,10 @@ from converters.onnx_import.importer import import_onnx, import_quantized
 from converters.onnx_import.load import card_of, drop_trailing_names, load
 from converters.onnx_import.quantized import is_quantized
 from converters.onnx_import.runnable import with_own_zero_points
-from converters.passes import GIVEN_PASSES, PassReport, run_passes
+from converters.passes import GIVEN_PASSES, PASSES, PassReport, run_passes
 from converters.quantize.given import Given, take
 from converters.request import DEFAULT_PRESET, PreprocessFlags, Request
+from converters.scores import choose_scores, classes_of
 from converters.tflite import writer as tflite
 from edge.card import MAX_LABEL_CHARS, ModelCard, check_label_count, read_labels
 from edge.preprocess import PRESETS, PreprocessSpec
@@ -59,22 +60,20 @@ def read_source(request: Request) -> Source:
     card = card_of(model)
     operators = Counter(node.op_type for node in model.graph.node)
     reference = model.SerializeToString() if drop_trailing_names(model) else None
-    given = None
+    where = str(request.model)
+    constants = None
     if is_quantized(model) and request.kind == "int8":
         _check_given(request)
-        model = with_float_border(model, str(request.model))
+        model = with_float_border(model, where)
         reference = model.SerializeToString()
-        graph, constants = import_quantized(model, str(request.model))
-        del model
-        graph, passes = run_passes(graph, GIVEN_PASSES)
-        given = take(graph, constants)
+        graph, constants = import_quantized(model, where)
     else:
-        graph = import_onnx(model, str(request.model))
-        del model  # the graph has its own weights
-        graph, passes = run_passes(graph)
+        graph = import_onnx(model, where)
+    del model  # the graph has its own weights
+    graph, passes = run_passes(graph, PASSES if constants is None else GIVEN_PASSES)
     give_back()
     if "tflite" in request.formats:
-        tflite.check(graph, str(request.model))
+        tflite.check(graph, where)
     notes = []
     preprocess = request.picture.apply(card.preprocess if card else _default_preprocess(graph))
     if card is None and request.picture == PreprocessFlags():
@@ -82,14 +81,18 @@ def read_source(request: Request) -> Source:
             f"{request.model.name} says nothing about its preprocessing: --preprocess "
             f"{DEFAULT_PRESET} is assumed; give the one that it was trained with"
         )
-    classes = classes_of(graph, str(request.model))
-    labels = card.labels if card else ()
+    labels, giver = card.labels if card else (), f"the card of {request.model}"
     if request.labels is not None:
-        labels = read_labels(request.labels, classes)
-    check_label_count(labels, classes, f"the card of {request.model}")
+        labels, giver = read_labels(request.labels), str(request.labels)
+    named = request.scores or (card.scores if card else "")
+    graph, note = choose_scores(graph, named, len(labels), where)
+    notes += [note] if note else []
+    check_label_count(labels, classes_of(graph), giver)
     name = card.name if card else _printable(request.name)
-    card = ModelCard(name, preprocess, labels, {}, digest, writer_versions())
+    scores = graph.output if graph.others else ""
+    card = ModelCard(name, preprocess, labels, {}, digest, writer_versions(), scores)
     _check_channels(graph, preprocess)
+    given = None if constants is None else take(graph, constants)
     batch = confirm(graph, request.model, reference)
     if given is not None and reference is not None:
         read = onnx.load_model_from_string(reference)
@@ -97,22 +100,6 @@ def read_source(request: Request) -> Source:
     return Source(
         graph, card, request.model, batch, passes, tuple(notes), dict(operators), given, reference
     )
-
-
-def classes_of(graph: Graph, where: str) -> int:
-    """Return how many classes there are. Raises: ConvertError: no single vector of them."""
-    if len(graph.outputs) != 1:
-        raise ConvertError(
-            f"{where}: has {len(graph.outputs)} outputs ({', '.join(graph.outputs)}); a classifier "
-            "has one: export it without the others"
-        )
-    shape = graph.shapes[graph.outputs[0]]
-    if shape[:1] != (1,) or (len(shape) != 2 and shape[2:] != (1, 1)):
-        raise ConvertError(
-            f"{where}: output {graph.outputs[0]!r} has shape {list(shape)}; a classifier's is "
-            "[batch, classes]"
-        )
-    return shape[1]
 
 
 def writer_versions() -> dict[str, str]:

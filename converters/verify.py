@@ -17,17 +17,19 @@ from calibration.labelled import LabelledSet
 from calibration.progress import Progress
 from converters.graph import Graph
 from converters.memory import give_back
+from converters.output_check import OutputCheck, check_outputs
 from converters.quantize.quantized import QuantizedGraph
 from converters.tensor_check import SOURCE, TensorCheck, check_tensors
 from edge.backends import open_model
-from edge.backends.base import Backend
+from edge.backends.base import OpenedModel
 from edge.card import ModelCard
 from edge.tensors import F32, TensorSpec
 
 FLOAT = "float"
 DEFAULT_KERNELS = "onnx, default kernels"
 X86 = ("x86_64", "AMD64")
-# Every tensor is looked at on these few pictures; the outputs on all.
+# Every tensor, and every output beside the scores, is looked at on these few pictures; the scores
+# on all.
 TENSOR_IMAGES = 4
 
 
@@ -38,7 +40,7 @@ class Verification:
     `scores` is by "float", "onnx" and "tflite"; the ONNX artifact is run with exact kernels, as
     an Arm board computes it. On x86 `default_kernels` is the same file as ONNX Runtime runs it
     there by default. `pictures` says what was looked at; `size_bytes` is by the names of `scores`;
-    `tensors` is empty where nothing was quantized.
+    `tensors` is empty where nothing was quantized, `outputs` where the scores are all there is.
     """
 
     pictures: str
@@ -46,6 +48,7 @@ class Verification:
     size_bytes: Mapping[str, int]
     default_kernels: Evaluation | None
     tensors: tuple[TensorCheck, ...]
+    outputs: tuple[OutputCheck, ...] = ()
 
     def drop_pp(self, kind: str) -> float | None:
         """Return by how many percentage points of top-1 an artifact is below float."""
@@ -73,9 +76,17 @@ def verify(
     graph = subject if isinstance(subject, Graph) else subject.graph
     tensor = TensorSpec(graph.input, graph.input_shape, "float32")
     with ExitStack() as stack:
-        backends: dict[str, Backend] = {}
+        backends: dict[str, OpenedModel] = {}
         for kind, path in models.items():
-            backends[kind] = _open(path, stack, exact_kernels=True)
+            # The artifacts say it themselves.
+            scores = graph.output if kind == FLOAT else ""
+            backends[kind] = _open(path, stack, scores, exact_kernels=True)
+        others = check_outputs(
+            graph,
+            backends[FLOAT],
+            {kind: backend for kind, backend in backends.items() if kind != FLOAT},
+            islice(_inputs(images, card, tensor), TENSOR_IMAGES),
+        )
         if "onnx" in models and platform.machine() in X86:
             backends[DEFAULT_KERNELS] = _open(models["onnx"], stack, exact_kernels=False)
         everything = dict(
@@ -102,12 +113,13 @@ def verify(
         {kind: path.stat().st_size for kind, path in models.items()},
         default_kernels,
         checks,
+        others,
     )
 
 
-def _open(path: Path, stack: ExitStack, *, exact_kernels: bool) -> Backend:
+def _open(path: Path, stack: ExitStack, scores: str = "", *, exact_kernels: bool) -> OpenedModel:
     # One thread: the pools of several runtimes would wait on each other's cores.
-    backend = open_model(path, threads=1, exact_kernels=exact_kernels)
+    backend = open_model(path, threads=1, exact_kernels=exact_kernels, scores=scores)
     stack.callback(backend.close)
     give_back()  # of what it took to open the model, before the next one is
     return backend

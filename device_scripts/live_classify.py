@@ -51,7 +51,7 @@ def _run(argv: Sequence[str]) -> int:
         interval_s=args.interval,
         trace=args.trace,
     )
-    with closing(open_model(args.model, threads=args.threads)) as backend:
+    with closing(open_model(args.model, threads=args.threads, scores=args.scores)) as backend:
         labels = choose_labels(backend.spec, args.labels)
         if not labels:
             _note("no labels in the model and no --labels: classes are shown by number")
@@ -79,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = new_parser(NAME, "Classify what a camera sees, and log where the time goes.", EXAMPLES)
     add = parser.add_argument
     add("--model", required=True, type=Path, help="a .tflite or .onnx classifier")
+    add(
+        "--scores",
+        default="",
+        metavar="NAME",
+        help="of several outputs, the one with the classes' scores (default: as the model says)",
+    )
     add("--labels", type=Path, help="one class name a line (default: those in the model)")
     add("--source", default="auto", help=f"one of: {KINDS} (default: auto)")
     add("--fps", type=_within(float, *FPS), help="frames per second to ask of a camera")

@@ -13,7 +13,8 @@ from edge.preprocess import PreprocessError, PreprocessSpec
 # The key of ONNX metadata_props and the name of the TFLite metadata buffer.
 CARD_KEY = "edge_card"
 # The key of ONNX metadata_props that says what integer inputs and outputs mean, which ONNX itself
-# has no place for: {"input": {"name", "scale", "zero_point"}, "output": {...}}.
+# has no place for: {"input": {"name", "scale", "zero_point"}, "output": {...}}, where "output" is
+# that of the classes' scores; and with several outputs "outputs": [{...}, ...], all of them.
 TENSORS_KEY = "edge_tensors"
 LABELS_FILE = "labels.txt"
 FORMAT = 1
@@ -32,7 +33,8 @@ class ModelCard:
 
     `labels` is empty when none were given. `quantization` says how the integers came about (for
     reading, not for computing); it is empty for a float model. `source_sha256` is the hash of the
-    float ONNX file. `versions` names the programs that wrote the artifact.
+    float ONNX file. `versions` names the programs that wrote the artifact. `scores` is the name of
+    the output that holds the classes' scores, "" where the model has no other.
     """
 
     name: str
@@ -41,11 +43,14 @@ class ModelCard:
     quantization: dict[str, Any] = field(default_factory=dict)
     source_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    scores: str = ""
 
     def to_json(self) -> str:
         """Return the card as one JSON text; `from_json` reads it."""
+        scores = {"scores": self.scores} if self.scores else {}
         return json.dumps(
             {
+                **scores,
                 "format": FORMAT,
                 "name": self.name,
                 "preprocess": self.preprocess.to_json(),
@@ -72,6 +77,9 @@ class ModelCard:
             quantization, versions = data["quantization"], data["versions"]
             if not isinstance(quantization, dict) or not isinstance(versions, dict):
                 raise TypeError("quantization and versions must be objects")
+            scores = data.get("scores", "")
+            if not isinstance(scores, str):
+                raise TypeError("scores must be the name of an output")
             return cls(
                 name=_line(data["name"]),
                 preprocess=PreprocessSpec.from_json(data["preprocess"]),
@@ -79,6 +87,7 @@ class ModelCard:
                 quantization=quantization,
                 source_sha256=_line(data["source_sha256"]),
                 versions={_line(k): _line(v) for k, v in versions.items()},
+                scores=scores,
             )
         except (KeyError, TypeError, ValueError, RecursionError, PreprocessError) as cause:
             raise CardError(
@@ -114,11 +123,10 @@ def parse_labels(text: str) -> tuple[str, ...]:
         raise CardError(f"labels: {cause}") from cause
 
 
-def read_labels(path: Path, classes: int) -> tuple[str, ...]:
-    """Return the labels of a file, one a line, for a model of `classes` classes.
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Return the labels of a file, one a line.
 
-    Raises: CardError: the file is no text, or has more or fewer labels; OSError: it cannot be
-        read.
+    Raises: CardError: the file is no text of labels; OSError: it cannot be read.
     """
     with path.open("rb") as file:
         data = file.read(MAX_CARD_BYTES + 1)
@@ -132,7 +140,6 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
         raise CardError(f"{path}: {cause}") from cause
     if not labels:
         raise CardError(f"{path} has no labels; give one line a class")
-    check_label_count(labels, classes, str(path))
     return labels
 
 

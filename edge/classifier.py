@@ -98,9 +98,10 @@ def choose_labels(model: ModelSpec, path: Path | None) -> tuple[str, ...]:
         classes; OSError: it cannot be read.
     """
     if path is not None:
-        return read_labels(path, model.classes)
-    labels = model.card.labels if model.card else ()
-    check_label_count(labels, model.classes, f"the card of {model.path}")
+        labels, where = read_labels(path), str(path)
+    else:
+        labels, where = model.card.labels if model.card else (), f"the card of {model.path}"
+    check_label_count(labels, model.classes, where)
     return labels
 
 

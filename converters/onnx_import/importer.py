@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -34,7 +35,7 @@ from converters.onnx_import.source import (
     SourceNode,
 )
 from converters.onnx_import.values import attribute, initializer
-from converters.operators import Constant, Operator, Shape
+from converters.operators import Constant, Operator, Reshape, Shape
 from converters.quantize.integers import Dequantized, GivenConstants
 from edge.tensors import Array
 
@@ -195,17 +196,29 @@ class _Importer:
                 f"its output of shape {shape} is empty or too large, alone or with those before it"
             )
         self.total_values += size
-        while name in self.names:
-            name = f"{name}_{len(self.names)}"
-        self.names.add(name)
+        name = self._unique(name)
         self.integers.note(name, operator)
         self.nodes.append(Node(name, operator, tuple(value.name for value in given), output))
         return Activation(output, shape)
 
+    def _unique(self, name: str) -> str:
+        """Return a name that no node has yet, which is then taken."""
+        while name in self.names:
+            name = f"{name}_{len(self.names)}"
+        self.names.add(name)
+        return name
+
     def finish(self) -> Graph:
         if self.refusals:
             raise UnsupportedModelError(self.where, self.refusals)
+        outputs = tuple(info.name for info in self.graph.output)
+        twice = next((name for name, count in Counter(outputs).items() if count > 1), None)
+        if twice is not None:
+            raise ConvertError(
+                f"{self.where}: two outputs are called {twice!r}; export it with that one once"
+            )
         renamed: dict[str, str] = {}
+        again: list[Node] = []
         for info in self.graph.output:
             value = self.values.get(info.name)
             if isinstance(value, Missing):
@@ -214,14 +227,23 @@ class _Importer:
                 raise ConvertError(f"{self.where}: output {info.name!r} {READS_INTEGERS}")
             if not isinstance(value, Activation):
                 raise ConvertError(
-                    f"{self.where}: output {info.name!r} does not depend on the image"
+                    f"{self.where}: output {info.name!r} does not depend on the image; export it "
+                    "without"
                 )
             # An output that a node without effect (Identity, Dropout) only renames is that value,
-            # under the output's name; of two such outputs the first names it.
-            renamed.setdefault(value.name, info.name)
+            # under the output's name; of two such outputs the first names it, and the second is a
+            # Reshape that changes nothing.
+            first = renamed.setdefault(value.name, info.name)
+            if first != info.name:
+                copy = self._unique(f"{info.name}/again")
+                again.append(Node(copy, Reshape(value.shape), (first,), info.name))
         inputs = {given.name: given.shape for given in self.inputs}
         if not inputs.keys().isdisjoint(renamed):
-            raise ConvertError(f"{self.where}: the model gives its input back unchanged")
+            same = next(name for value, name in renamed.items() if value in inputs)
+            raise ConvertError(
+                f"{self.where}: the model gives its input back unchanged; export it without "
+                f"output {same!r}"
+            )
         nodes = (
             replace(
                 node,
@@ -231,7 +253,7 @@ class _Importer:
             for node in self.nodes
         )
         name = self.graph.name or "model"
-        graph = Graph(name, inputs, tuple(renamed.values()), tuple(nodes))
+        graph = Graph(name, inputs, outputs, (*nodes, *again))
         graph.verify()
         return graph
 

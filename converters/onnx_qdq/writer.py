@@ -187,12 +187,18 @@ def write_qdq(
     return model
 
 
-def _meanings(quantized: QuantizedGraph, activation: Activation) -> dict[str, dict[str, object]]:
+def _meanings(quantized: QuantizedGraph, activation: Activation) -> dict[str, object]:
+    """Return what the integers mean that a caller gives and gets (`edge.card.TENSORS_KEY`)."""
     graph = quantized.graph
-    meanings: dict[str, dict[str, object]] = {}
-    for role, name in (("input", next(iter(graph.inputs))), ("output", graph.outputs[0])):
+
+    def meaning(name: str) -> dict[str, object]:
         spec = quantized.activations[name].spec(name, graph.shapes[name], activation)
-        meanings[role] = {"name": name, "scale": spec.scale, "zero_point": spec.zero_point}
+        return {"name": name, "scale": spec.scale, "zero_point": spec.zero_point}
+
+    first = next(iter(graph.inputs))
+    meanings: dict[str, object] = {"input": meaning(first), "output": meaning(graph.output)}
+    if graph.others:
+        meanings["outputs"] = [meaning(name) for name in graph.outputs]
     return meanings
 
 

@@ -75,8 +75,10 @@ def _write(numbers: Numbers, card: ModelCard | None, io: Io) -> tuple[bytes, Con
     for node in graph.nodes:
         context.reader = node.name
         WRITERS[type(node.operator)](context, node, node.operator)
-    context.reader = "the output"
-    taken = [(name, _add_output(context, name, io)) for name in graph.outputs]
+    taken = []
+    for name in graph.outputs:
+        context.reader = "the output" if name == graph.output else "the output, as in the source"
+        taken.append((name, _add_output(context, name, io)))
     if card is None:
         return b"", context
     metadata.add_card(context.builder, card)
@@ -108,10 +110,12 @@ def _seen(context: Context, name: str, placed: Placed, io: Io) -> int:
 
 
 def _add_output(context: Context, name: str, io: Io) -> int:
-    """Add what the caller gets: an image with its channels last, anything else as in ONNX."""
+    """Add what the caller gets: scores with their classes last, anything else as in ONNX."""
     builder = context.builder
     held = context.held[name]
-    placed = usual(context.shape(name))
+    shape = context.shape(name)
+    is_scores = name == context.graph.output
+    placed = usual(shape) if is_scores else in_order(shape, range(len(shape)))
     tensor = held.tensor
     called = context.numbers.name(name)
     if builder.tensors[tensor].name != called or held.placed != placed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edge.backends.base import Backend, BackendError
+from edge.backends.base import BackendError, OpenedModel
 from edge.files import sha256
 
 MAX_THREADS = 64
@@ -23,14 +23,21 @@ def default_threads() -> int:
 
 
 def open_model(
-    path: str | Path, *, threads: int | None = None, exact_kernels: bool = False
-) -> Backend:
+    path: str | Path,
+    *,
+    threads: int | None = None,
+    exact_kernels: bool = False,
+    scores: str = "",
+) -> OpenedModel:
     """Open a .tflite or .onnx classifier in the runtime for it; the content decides.
 
     Args: threads: for one inference, 1 to 64; None: `default_threads()`; exact_kernels: on x86,
-        make ONNX Runtime compute int8 as an Arm board does, without saturating 16-bit sums.
+        make ONNX Runtime compute int8 as an Arm board does, without saturating 16-bit sums;
+        scores: the output that holds the classes' scores, where there are several and the model's
+        card does not say it, or says another.
     Raises: BackendError: the file is missing, damaged, or no model; TensorError: its input is not
-        an image or its output not one number a class; CardError: it carries an unreadable card;
+        an image or its output not one number a class; ScoresError: of several outputs none can be
+        taken for the scores, or more than one; CardError: it carries an unreadable card;
         MissingExtraError: the runtime is not installed.
     """
     path = Path(path)
@@ -42,7 +49,7 @@ def open_model(
     if data[where] == identifier:
         from edge.backends.litert import LiteRtBackend
 
-        return LiteRtBackend(path, data, threads)
+        return LiteRtBackend(path, data, threads, scores)
     if path.suffix.lower() == ".tflite":
         raise BackendError(
             f"{path} is not a TFLite model: its bytes 4 to 8 are not {identifier.decode()!r}; "
@@ -52,7 +59,7 @@ def open_model(
 
     digest = sha256(data)
     del data  # ONNX Runtime reads the file itself, and takes its weights' memory twice
-    return OnnxBackend(path, digest, threads, exact_kernels=exact_kernels)
+    return OnnxBackend(path, digest, threads, scores, exact_kernels=exact_kernels)
 
 
 def _read(path: Path) -> bytes:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 from edge.card import MAX_LABELS, ModelCard
 from edge.errors import EdgeError
-from edge.tensors import Array, TensorError, TensorSpec
+from edge.scores import Output, is_vector, the_scores
+from edge.tensors import F32, Array, TensorError, TensorSpec
 from edge.text import printable
 
 
@@ -35,11 +37,35 @@ def raise_if_installed(package: str, cause: ImportError) -> None:
         ) from cause
 
 
+def only_input(path: Path, names: Sequence[str]) -> None:
+    """Raise BackendError where a model has not one input."""
+    if len(names) != 1:
+        raise BackendError(
+            f"{path} has {len(names)} inputs ({', '.join(map(repr, names))}); an image classifier "
+            "has one"
+        )
+
+
+def scores_place(path: Path, outputs: Sequence[Output], named: str, card: ModelCard | None) -> int:
+    """Return which output holds the classes' scores: the one `named`, or that of the card.
+
+    Where neither says, it is the only output of one number a class.
+    Raises: BackendError: there is no output; ScoresError: none is called so, none has such a shape,
+        or nobody says which of several it is.
+    """
+    if not outputs:
+        raise BackendError(f"{path} has no output; an image classifier gives its classes' scores")
+    named = named or (card.scores if card else "")
+    # What is wrong with a single one, `ModelSpec` says.
+    return the_scores(outputs, named, str(path)) if named or len(outputs) > 1 else 0
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What an opened artifact is. `card` is None where the file carries none.
 
-    `runtime` names package and version; `sha256` is the hash of the file.
+    `output` is the one that holds the classes' scores; `runtime` names package and version;
+    `sha256` is the hash of the file.
     Raises: TensorError: the input is not one image, or the output not one number a class.
     """
 
@@ -54,7 +80,7 @@ class ModelSpec:
     def __post_init__(self) -> None:
         self.input.image_geometry()
         shape = self.output.shape
-        if not shape or not 1 <= min(shape) <= max(shape) == math.prod(shape) <= MAX_LABELS:
+        if not is_vector(shape):
             raise TensorError(
                 f"output {self.output.name!r} has shape {list(shape)}, which is not one number a "
                 "class; allowed: [1, classes], [classes] and [1, 1, 1, classes] with classes of 1 "
@@ -87,3 +113,15 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class OpenedModel(Backend, Protocol):
+    """A backend that has a file behind it, all of whose outputs can be looked at."""
+
+    def run_all(self) -> dict[str, F32]:
+        """Run as `run` does; return every output by name, in order, as real values and as shaped.
+
+        Slow, for a look at what stands beside the scores: everything is copied.
+        Raises: TensorError: an output is neither float32 nor int8 nor uint8.
+        """
+        ...

@@ -8,19 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from edge.backends.base import BackendError, ModelSpec, brief, raise_if_installed
+from edge.backends.base import (
+    BackendError,
+    ModelSpec,
+    brief,
+    only_input,
+    raise_if_installed,
+    scores_place,
+)
 from edge.backends.quiet import without_info
 from edge.backends.tflite_metadata import MetadataError, read_metadata
 from edge.card import CARD_KEY, ModelCard
 from edge.errors import MissingExtraError
 from edge.files import sha256
-from edge.tensors import Array, TensorSpec
+from edge.tensors import F32, Array, TensorSpec
 
 
 class LiteRtBackend:
     """One TFLite model, on the CPU."""
 
-    def __init__(self, path: Path, data: bytes, threads: int) -> None:
+    def __init__(self, path: Path, data: bytes, threads: int, scores: str = "") -> None:
         """Open `data`, the content of `path`. Raises: as `edge.backends.open_model`."""
         runtime, interpreter_class = _runtime()
         try:
@@ -33,18 +40,23 @@ class LiteRtBackend:
             raise BackendError(
                 f"{path}: {runtime} cannot open it ({brief(cause)}); copy or convert it again"
             ) from cause
+        only_input(path, [str(tensor["name"]) for tensor in inputs])
+        held = None if card is None else ModelCard.from_json(card)
+        given = [(str(tensor["name"]), tuple(map(int, tensor["shape"]))) for tensor in outputs]
+        output = outputs[scores_place(path, given, scores, held)]
         self.spec = ModelSpec(
             path=str(path),
             runtime=runtime,
-            input=_tensor(path, "input", inputs),
-            output=_tensor(path, "output", outputs),
-            card=None if card is None else ModelCard.from_json(card),
+            input=_tensor(inputs[0]),
+            output=_tensor(output),
+            card=held,
             sha256=sha256(data),
             threads=threads,
         )
         self._interpreter: Any = interpreter
         self._input = interpreter.tensor(inputs[0]["index"])
-        self._output = interpreter.tensor(outputs[0]["index"])
+        # The others are never looked at.
+        self._output = interpreter.tensor(output["index"])
         self._scores: Array = np.empty(self.spec.classes, self.spec.output.dtype)
 
     def input_view(self) -> Array:
@@ -53,15 +65,27 @@ class LiteRtBackend:
         return view
 
     def run(self) -> Array:
+        self._invoke()
+        # A copy, so that whoever keeps the scores does not stop the next run.
+        np.copyto(self._scores, self._output().reshape(-1))
+        return self._scores
+
+    def run_all(self) -> dict[str, F32]:
+        self._invoke()
+        outputs = self._interpreter.get_output_details()
+        tensors = {str(one["name"]): (_tensor(one), one["index"]) for one in outputs}
+        return {
+            name: spec.dequantize(self._interpreter.get_tensor(index))
+            for name, (spec, index) in tensors.items()
+        }
+
+    def _invoke(self) -> None:
         try:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as cause:
             raise BackendError(
                 f"{self.spec.path}: the inference failed ({brief(cause)})"
             ) from cause
-        # A copy, so that whoever keeps the scores does not stop the next run.
-        np.copyto(self._scores, self._output().reshape(-1))
-        return self._scores
 
     def close(self) -> None:
         self._input = self._output = self._interpreter = None
@@ -84,13 +108,7 @@ def _runtime() -> tuple[str, Any]:
         raise MissingExtraError("ai-edge-litert", "tflite") from None
 
 
-def _tensor(path: Path, role: str, details: list[dict[str, Any]]) -> TensorSpec:
-    if len(details) != 1:
-        names = ", ".join(repr(tensor["name"]) for tensor in details)
-        raise BackendError(
-            f"{path} has {len(details)} {role}s ({names}); an image classifier has one"
-        )
-    tensor = details[0]
+def _tensor(tensor: dict[str, Any]) -> TensorSpec:
     scale, zero_point = tensor["quantization"]
     dtype = np.dtype(tensor["dtype"]).name
     quantized = dtype != "float32"

@@ -10,10 +10,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edge.backends.base import BackendError, ModelSpec, brief, raise_if_installed
+from edge.backends.base import (
+    BackendError,
+    ModelSpec,
+    brief,
+    only_input,
+    raise_if_installed,
+    scores_place,
+)
 from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
 from edge.errors import MissingExtraError
-from edge.tensors import Array, TensorSpec
+from edge.tensors import F32, Array, TensorSpec
 
 # Without VNNI, ONNX Runtime's default x86 kernels add products of uint8 and int8 in 16 bits and
 # saturate; this makes it take those that do not.
@@ -27,7 +34,13 @@ class OnnxBackend:
     """One ONNX model, on the CPU; its input and output are bound to memory made once."""
 
     def __init__(
-        self, path: Path, digest: str, threads: int, *, exact_kernels: bool = False
+        self,
+        path: Path,
+        digest: str,
+        threads: int,
+        scores: str = "",
+        *,
+        exact_kernels: bool = False,
     ) -> None:
         """Open `path`, whose SHA-256 is `digest`. Raises: as `edge.backends.open_model`."""
         try:
@@ -55,13 +68,17 @@ class OnnxBackend:
             raise BackendError(
                 f"{path}: {runtime} cannot open it ({brief(cause)}); copy or convert it again"
             ) from cause
+        only_input(path, [name for name, _, _ in inputs])
         card = metadata.get(CARD_KEY)
+        held = None if card is None else ModelCard.from_json(card)
+        given = [(name, _shape(shape)) for name, _, shape in outputs]
+        output = outputs[scores_place(path, given, scores, held)]
         self.spec = ModelSpec(
             path=str(path),
             runtime=runtime,
-            input=_tensor(path, "input", inputs, metadata),
-            output=_tensor(path, "output", outputs, metadata),
-            card=None if card is None else ModelCard.from_json(card),
+            input=_tensor(path, "input", inputs[0], metadata),
+            output=_tensor(path, "output", output, metadata),
+            card=held,
             sha256=digest,
             threads=threads,
         )
@@ -69,6 +86,8 @@ class OnnxBackend:
         self._output: Array = np.zeros(self.spec.output.shape, self.spec.output.dtype)
         self._scores = self._output.reshape(-1)
         self._session: Any = session
+        self._outputs, self._metadata = outputs, metadata
+        # Outputs that are not bound, the runtime does not give out.
         self._binding = session.io_binding()
         for bind, tensor, memory in (
             (self._binding.bind_input, self.spec.input, self._input),
@@ -83,10 +102,20 @@ class OnnxBackend:
         try:
             self._session.run_with_iobinding(self._binding)
         except Exception as cause:
-            raise BackendError(
-                f"{self.spec.path}: the inference failed ({brief(cause)})"
-            ) from cause
+            raise self._failure(cause) from cause
         return self._scores
+
+    def run_all(self) -> dict[str, F32]:
+        path, metadata = Path(self.spec.path), self._metadata
+        specs = [_tensor(path, "output", one, metadata) for one in self._outputs]
+        try:
+            found = self._session.run(None, {self.spec.input.name: self._input})
+        except Exception as cause:
+            raise self._failure(cause) from cause
+        return {spec.name: spec.dequantize(y) for spec, y in zip(specs, found, strict=True)}
+
+    def _failure(self, cause: Exception) -> BackendError:
+        return BackendError(f"{self.spec.path}: the inference failed ({brief(cause)})")
 
     def close(self) -> None:
         self._binding = self._session = None
@@ -97,19 +126,12 @@ def _read(tensors: list[Any]) -> list[_Declared]:
     return [(tensor.name, tensor.type, tensor.shape) for tensor in tensors]
 
 
-def _tensor(
-    path: Path, role: str, tensors: list[_Declared], metadata: Mapping[str, str]
-) -> TensorSpec:
-    if len(tensors) != 1:
-        names = ", ".join(repr(name) for name, _, _ in tensors)
-        raise BackendError(
-            f"{path} has {len(tensors)} {role}s ({names}); an image classifier has one"
-        )
-    name, kind, shape = tensors[0]
+def _tensor(path: Path, role: str, tensor: _Declared, metadata: Mapping[str, str]) -> TensorSpec:
+    name, kind, shape = tensor
     dtype = DTYPES.get(kind, kind)
     scale, zero_point = 1.0, 0
     if dtype in ("int8", "uint8"):
-        scale, zero_point = _quantization(path, role, metadata)
+        scale, zero_point = _quantization(path, role, name, metadata)
     return TensorSpec(name, _shape(shape), dtype, scale, zero_point)
 
 
@@ -121,11 +143,23 @@ def _shape(shape: list[Any]) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _quantization(path: Path, role: str, metadata: Mapping[str, str]) -> tuple[float, int]:
+def _quantization(
+    path: Path, role: str, name: str, metadata: Mapping[str, str]
+) -> tuple[float, int]:
+    """Return scale and zero point of the input or, of several outputs, of the one called `name`."""
     try:
-        entry = json.loads(metadata[TENSORS_KEY])[role]
+        meanings = json.loads(metadata[TENSORS_KEY])
+        several = meanings.get("outputs") if role == "output" else None
+        entry = {one["name"]: one for one in several}[name] if several else meanings[role]
         return float(entry["scale"]), int(entry["zero_point"])
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as cause:
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as cause:
         raise BackendError(
             f"{path}: its {role} holds integers, and the file does not say their scale "
             f"(metadata {TENSORS_KEY!r}); convert it with edge-convert"

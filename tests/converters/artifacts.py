@@ -114,7 +114,8 @@ class Artifacts:
         for detail in interpreter.get_output_details():
             y = interpreter.get_tensor(detail["index"])
             assert y.dtype == np.int8
-            outputs[detail["name"]] = y.transpose(0, 3, 1, 2) if y.ndim == 4 else y
+            is_turned = detail["name"] == self.graph.output and y.ndim == 4
+            outputs[detail["name"]] = y.transpose(0, 3, 1, 2) if is_turned else y
         return {name: outputs[name] for name in self.graph.outputs}
 
     def _named(self, outputs: list[Array]) -> Outputs:
@@ -188,7 +189,8 @@ def float_in_litert(model: bytes, x: F32) -> dict[str, Array]:
         detail["name"]: interpreter.get_tensor(detail["index"])
         for detail in interpreter.get_output_details()
     }
-    return {n: y.transpose(0, 3, 1, 2) if y.ndim == 4 else y for n, y in tensors.items()}
+    first, y = next(iter(tensors.items()))  # of a graph that does not know its scores
+    return tensors | {first: y.transpose(0, 3, 1, 2) if y.ndim == 4 else y}
 
 
 def opcodes(model: bytes) -> list[str]:

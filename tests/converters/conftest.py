@@ -16,6 +16,7 @@ from converters.mobilenet_v2.architecture import Architecture
 from converters.mobilenet_v2.build import build, initial_weights
 from converters.pipeline import Conversion
 from converters.request import PreprocessFlags, Request
+from tests.converters import models
 
 SIDE = 32
 CLASSES = 5
@@ -51,5 +52,33 @@ def conversion(model_file: Path, pictures: Path) -> Conversion:
         calibration=str(pictures),
         samples=8,
         picture=PreprocessFlags(preset="tf", resize=0),
+    )
+    return pipeline.convert(request, silent)
+
+
+@pytest.fixture(scope="session")
+def two_heads_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of 32x32 pictures that gives logits, and the features that they are made of."""
+    body = "c = Conv<pads=[1,1,1,1], strides=[2,2]>(x, w) features = Relu(c) "
+    body += "d = Conv<strides=[2,2]>(features, k) r = Relu(d) p = GlobalAveragePool(r) "
+    body += "pooled = Flatten(p) logits = Gemm(pooled, g)"
+    model = models.build(
+        body,
+        "float[N,3,32,32]",
+        outputs=("logits", "features"),
+        w=models.normal(8, 3, 3, 3),
+        k=models.normal(8, 8, 3, 3, seed=1),
+        g=models.normal(8, CLASSES, seed=2),
+    )
+    path = tmp_path_factory.mktemp("two") / "net.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def two_heads(two_heads_file: Path, pictures: Path) -> Conversion:
+    flags = PreprocessFlags(preset="tf", resize=0)
+    request = Request(
+        two_heads_file, two_heads_file.parent, str(pictures), samples=8, picture=flags
     )
     return pipeline.convert(request, silent)

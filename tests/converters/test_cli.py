@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 from converters.cli import main
 from edge.backends import open_model
+from tests.converters.models import build, normal
 
 KINDS = ("html", "json", "onnx", "tflite")
 
@@ -297,3 +298,72 @@ def test_a_missing_package_names_its_extra(model_file: Path) -> None:
     assert done.returncode == 2
     assert "edge-deploy[convert]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def two_vectors(path: Path) -> Path:
+    """A model of features, an embedding, and logits of five classes, in this order."""
+    body = "c = Conv<pads=[1,1,1,1]>(x, w) features = Relu(c) p = GlobalAveragePool(features) "
+    body += "embedding = Flatten(p) logits = Gemm(embedding, g)"
+    names = ("features", "embedding", "logits")
+    model = build(body, "float[1,3,16,16]", outputs=names, w=normal(8, 3, 3, 3), g=normal(8, 5))
+    onnx.save(model, path)
+    return path
+
+
+def test_of_several_outputs_the_first_is_taken_with_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = two_vectors(tmp_path / "net.onnx")
+    assert main(["--int8", str(model), "--samples", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert "note: output 'embedding' [1, 8] is taken for the classes' scores; 'logits' [1," in err
+    assert "--scores NAME takes another" in err
+    assert "'embedding'; beside them:" in out
+    assert "1x8x16x16" in out
+    note = json.loads((tmp_path / "net.int8.json").read_text())["notes"][1]
+    assert note in err
+
+
+def test_labels_and_a_name_decide_which_output_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = two_vectors(tmp_path / "net.onnx")
+    labels = tmp_path / "labels.txt"
+    labels.write_text("a\nb\nc\nd\ne\n")
+    for flags in (["--labels", str(labels)], ["--scores", "logits"]):
+        assert main([str(model), "--samples", "2", "--json", "--preprocess", "tf", *flags]) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        data = json.loads(out)
+        assert data["card"]["scores"] == "logits"
+        others = data["verification"]["other_outputs"]
+        assert [(o["name"], o["shape"]) for o in others] == [
+            ("features", [1, 8, 16, 16]),
+            ("embedding", [1, 8]),
+        ]
+        assert all(set(o["sqnr_db"]) == {"onnx", "tflite"} for o in others)
+
+
+def test_a_name_that_is_none_of_the_outputs_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = two_vectors(tmp_path / "net.onnx")
+    listed = "'features' [1, 8, 16, 16], 'embedding' [1, 8], 'logits' [1, 5]"
+    assert f"has no output 'x'; its outputs: {listed}" in refusal(
+        [str(model), "--scores", "x"], capsys
+    )
+    message = refusal([str(model), "--scores", "features"], capsys)
+    assert (
+        f"output 'features' is not one number a class, [1, classes]; its outputs: {listed}"
+        in message
+    )
+    assert outputs(tmp_path) == {"net.onnx"}
+
+
+def test_a_model_of_scores_alone_is_silent_about_others(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(model_file), "-o", str(tmp_path), "--samples", "2", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert "scores" not in data["card"]
+    assert "other_outputs" not in data["verification"]

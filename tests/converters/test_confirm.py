@@ -12,10 +12,12 @@ from calibration.progress import silent
 from converters import pipeline
 from converters.confirm import confirm
 from converters.errors import ConvertError
-from converters.operators import Conv
+from converters.graph import Node
+from converters.operators import Affine, Conv
 from converters.pipeline import Conversion
 from converters.request import PreprocessFlags, Request
 from tests.converters.artifacts import quantized_of
+from tests.converters.models import Constants, build, f32, imported, int64, normal
 
 
 def with_batch(source: Path, target: Path, batch: int) -> Path:
@@ -65,6 +67,26 @@ def test_an_output_of_another_size_is_noticed(
     onnx.save(model, tmp_path / "twice.onnx")
     with pytest.raises(ConvertError, match=r"its output is \[1, 5\] where it is \[1, 10\]"):
         confirm(conversion.source.graph, tmp_path / "twice.onnx")
+
+
+def test_every_output_is_compared(two_heads: Conversion, two_heads_file: Path) -> None:
+    graph = two_heads.source.graph
+    assert confirm(graph, two_heads_file) == 1
+    spoiled = Node("spoiled", Affine(f32([2.0] * 8), f32([0.0] * 8), 1), ("features",), "spoiled")
+    other = replace(graph, outputs=("logits", "spoiled")).with_nodes([*graph.nodes, spoiled])
+    with pytest.raises(ConvertError, match=r"read as a graph, its output 'spoiled' is .* off"):
+        confirm(other, two_heads_file)
+
+
+@pytest.mark.parametrize("body", ["s = ReduceMean<keepdims=0>(y)", "s = Reshape(y, five)"])
+def test_an_output_without_a_batch(body: str, tmp_path: Path) -> None:
+    head = "p = GlobalAveragePool(x) f = Flatten(p) y = Gemm(f, g) "
+    five: Constants = {"five": int64(5)} if "five" in body else {}
+    batch = 1 if five else 4
+    x = f"float[{batch},3,8,8]"
+    model = build(head + body, x, outputs=("y", "s"), g=normal(3, 5), **five)
+    onnx.save(model, tmp_path / "net.onnx")
+    assert confirm(imported(model), tmp_path / "net.onnx") == batch
 
 
 def test_a_file_that_cannot_be_run_is_said(conversion: Conversion, tmp_path: Path) -> None:

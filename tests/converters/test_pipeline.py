@@ -98,7 +98,7 @@ def assert_same_network(
             path.write_bytes(made.artifacts[kind])
             backend = open_model(path, exact_kernels=True)
             spec = backend.spec
-            assert (spec.input.name, spec.output.name) == ("input", "logits")
+            assert (spec.input.name, spec.output.name) == (first.source.graph.input, "logits")
             assert {spec.input.dtype, spec.output.dtype} <= (
                 dtypes if made is second else {"int8", "uint8"}
             )
@@ -270,15 +270,6 @@ def test_the_gate_passes_what_it_should_and_stops_what_it_should(
         spoiled.check_gate()
 
 
-def test_a_model_with_two_outputs_is_refused(model_file: Path, tmp_path: Path) -> None:
-    model = onnx.load(model_file)
-    model.graph.output.append(onnx.helper.make_tensor_value_info("pool", 1, None))
-    path = tmp_path / "two.onnx"
-    onnx.save(model, path)
-    with pytest.raises(ConvertError, match="has 2 outputs"):
-        read_source(Request(path, tmp_path))
-
-
 def test_a_model_whose_output_is_no_single_row_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     onnx.save(build("f = Reshape(x, s) y = Relu(f)", s=np.asarray([3, 64])), path)
@@ -300,18 +291,103 @@ def test_a_model_that_the_runtime_dies_of_is_compared_with_what_was_read(
     assert made.verification.scores["tflite"].agreement == 1
 
 
+def with_turned(graph: Graph, output: str) -> Graph:
+    """Return the graph with the weights negated of the convolution that makes `output`."""
+    node = graph.producers[output]
+    assert isinstance(node.operator, Conv)
+    turned = replace(node, operator=replace(node.operator, weight=-node.operator.weight))
+    return graph.with_nodes([turned if other is node else other for other in graph.nodes])
+
+
 def test_a_float_file_that_computes_something_else_is_refused(
     model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spoiled(_: Request, graph: Graph, card: ModelCard) -> dict[str, bytes]:
-        first = graph.nodes[0]
-        assert isinstance(first.operator, Conv)
-        turned = replace(first, operator=replace(first.operator, weight=-first.operator.weight))
-        written = graph.with_nodes([turned, *graph.nodes[1:]])
-        return {"tflite": write_float_tflite(written, card)}
+        return {"tflite": write_float_tflite(with_turned(graph, graph.nodes[0].output), card)}
 
     request = Request(model_file, tmp_path, formats=("tflite",), kind="float32")
     pipeline.convert(request, silent)
     monkeypatch.setattr(pipeline, "write_artifacts", spoiled)
     with pytest.raises(ConvertError, match=r"no nearer to the source than -?\d+\.\d dB"):
         pipeline.convert(request, silent)
+
+
+def test_a_float_file_one_of_whose_other_outputs_is_wrong_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = "a = Conv<pads=[1,1,1,1]>(x, v) p = GlobalAveragePool(x) f = Flatten(p) y = Gemm(f, h)"
+    model = build(body, outputs=("a", "y"), v=normal(4, 3, 3, 3), h=normal(3, 5))
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path)
+
+    def spoiled(_: Request, graph: Graph, card: ModelCard) -> dict[str, bytes]:
+        return {"tflite": write_float_tflite(with_turned(graph, "a"), card)}
+
+    request = Request(path, tmp_path, formats=("tflite",), kind="float32")
+    good = pipeline.convert(request, silent).verification
+    assert good.outputs[0].sqnr_db["tflite"] > 100
+    monkeypatch.setattr(pipeline, "write_artifacts", spoiled)
+    with pytest.raises(ConvertError, match=r"output 'a' of the float32 file comes no nearer"):
+        pipeline.convert(request, silent)
+
+
+def test_both_artifacts_give_every_output(two_heads: Conversion, tmp_path: Path) -> None:
+    assert two_heads.card.scores == "logits"
+    assert two_heads.source.notes == ()
+    (other,) = two_heads.verification.outputs
+    assert (other.name, set(other.sqnr_db)) == ("features", {"onnx", "tflite"})
+    assert min(other.sqnr_db.values()) > 30
+    for kind, data in two_heads.artifacts.items():
+        path = tmp_path / f"net.{kind}"
+        path.write_bytes(data)
+        opened = open_model(path)
+        assert opened.spec.card == two_heads.card
+        assert opened.spec.output.name == "logits"
+        assert opened.run().shape == (5,)
+        given = {name: y.shape for name, y in opened.run_all().items()}
+        assert list(given.items()) == [("logits", (1, 5)), ("features", (1, 8, 16, 16))]
+    assert two_heads.moves == ("features for the output, as in the source",)
+    assert two_heads.inventories["tflite"].count("TRANSPOSE") == 1
+
+
+def test_the_scores_are_what_they_are_alone(
+    two_heads: Conversion, two_heads_file: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(two_heads_file)
+    del model.graph.output[1]
+    onnx.save(model, tmp_path / "net.onnx")
+    alone = pipeline.convert(replace(two_heads.request, model=tmp_path / "net.onnx"), silent)
+    assert alone.card.scores == ""
+    assert alone.verification.outputs == ()
+    for kind in ("onnx", "tflite"):
+        ours, theirs = (made.verification.scores[kind] for made in (two_heads, alone))
+        assert (ours.sqnr_db, ours.agreement) == (theirs.sqnr_db, theirs.agreement)
+
+
+@pytest.mark.parametrize("io", ["uint8", "float32"])
+def test_every_output_follows_io(
+    two_heads: Conversion, tmp_path: Path, io: Literal["uint8", "float32"]
+) -> None:
+    made = pipeline.convert(replace(two_heads.request, io=io), silent)
+    assert_same_network(two_heads, made, {io}, tmp_path)
+    assert made.verification.outputs == two_heads.verification.outputs
+
+
+def test_the_card_of_a_source_says_which_output_it_is(two_heads_file: Path, tmp_path: Path) -> None:
+    model = onnx.load(two_heads_file)
+    model.graph.output.append(onnx.helper.make_tensor_value_info("pooled", 1, None))
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path)
+    first = read_source(Request(path, tmp_path))
+    assert first.graph.output == "logits"
+    assert "'pooled' [1, 8] would do as well" in first.notes[1]
+    card = ModelCard("net", PRESETS["tf"], scores="pooled")
+    onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    onnx.save(model, path)
+    source = read_source(Request(path, tmp_path))
+    assert (source.graph.output, source.card.scores, source.notes) == ("pooled", "pooled", ())
+    assert read_source(Request(path, tmp_path, scores="logits")).card.scores == "logits"
+    labels = tmp_path / "labels.txt"
+    labels.write_text("a\nb\nc\nd\ne\n")
+    with pytest.raises(EdgeError, match="5 labels, but the model has 8 classes"):
+        read_source(Request(path, tmp_path, labels=labels))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -298,3 +299,42 @@ def test_16_bit_activations_are_refused_by_name(tmp_path: Path) -> None:
 def test_a_float_model_says_nothing_of_it(model_file: Path, tmp_path: Path) -> None:
     made = pipeline.convert(Request(model_file, tmp_path, kind="float32"), silent)
     assert made.source.given is None
+
+
+@pytest.mark.parametrize("io", ["integer", "uint8", "float32"])
+def test_every_output_of_a_quantized_source_is_given(tmp_path: Path, io: Io) -> None:
+    # Read inside, behind a clamp; a second name of one; and one that TFLite requantizes.
+    outputs = ("z", "r", "a", "again", "t")
+    model = build(f"{NETWORK} again = Identity(a)", X, outputs=outputs, **CONSTANTS)
+    path = tmp_path / "net.onnx"
+    onnx.save(by_onnxruntime(model, tmp_path, classes=5), path)
+    made = pipeline.convert(Request(path, tmp_path, io=io), silent)
+    assert made.card.scores == "z"
+    found = {check.name: check.sqnr_db["tflite"] for check in made.verification.outputs}
+    assert tuple(found) == outputs[1:]
+    # The very integers, but for the Concat, whose two scales become one.
+    assert [name for name, db in found.items() if math.isinf(db)] == ["r", "a", "again"]
+    assert found["t"] > 30
+    (tmp_path / "net.tflite").write_bytes(made.artifacts["tflite"])
+    opened = open_model(tmp_path / "net.tflite")
+    assert opened.spec.output.dtype == {"integer": "int8"}.get(io, io)
+    assert tuple(opened.run_all()) == outputs
+
+
+def test_integer_outputs_of_a_quantized_source_are_all_read(tmp_path: Path) -> None:
+    body = (
+        "xr = DequantizeLinear(x, s, zero_point) wr = DequantizeLinear(w, s) c = Conv(xr, wr) "
+        "a = QuantizeLinear(c, s, zero_point) ar = DequantizeLinear(a, s, zero_point) "
+        "p = GlobalAveragePool(ar) f = Flatten(p) y = QuantizeLinear(f, s, zero_point)"
+    )
+    w = np.random.default_rng(0).integers(-9, 9, (4, 3, 3, 3)).astype(np.int8)
+    constants: dict[str, Any] = {"s": f32(0.1), "zero_point": np.asarray(3, np.uint8), "w": w}
+    model = build(body, "uint8[1,3,8,8]", outputs=("a", "y"), **constants)
+    for output in model.graph.output:
+        output.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path)
+    made = pipeline.convert(Request(path, tmp_path), silent)
+    assert made.card.scores == "y"
+    (other,) = made.verification.outputs
+    assert (other.name, other.sqnr_db) == ("a", {"tflite": math.inf})

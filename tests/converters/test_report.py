@@ -31,6 +31,26 @@ def test_the_report_says_what_was_measured(conversion: Conversion) -> None:
     assert worst.name in page
 
 
+def test_the_report_lists_the_other_outputs(two_heads: Conversion, conversion: Conversion) -> None:
+    page = render(two_heads)
+    (check,) = two_heads.verification.outputs
+    row = ("features", "1x8x16x16", *(numbers.decibels(db) for db in check.sqnr_db.values()))
+    assert row in [tuple(re.findall(r"<td[^>]*>([^<]*)</td>", part)) for part in page.split("<tr>")]
+    assert "The figures above are of the classes&#39; scores, output &#39;logits&#39;." in page
+    assert "1: features for the output, as in the source" in page
+    assert "The other outputs" not in render(conversion)
+
+
+def test_the_headline_is_of_the_scores_wherever_they_stand(two_heads: Conversion) -> None:
+    checks = two_heads.verification.tensors
+    (scores,) = (c for c in checks if c.name == "logits")
+    marked = replace(scores, equal=0.12345, steps=3)
+    others = tuple(c for c in checks if c is not scores)
+    for tensors in ((marked, *others), (*others, marked)):
+        verification = replace(two_heads.verification, tensors=tensors)
+        assert "12.35 %" in render(replace(two_heads, verification=verification))
+
+
 def test_the_report_shows_the_network_block_by_block(conversion: Conversion) -> None:
     page = render(conversion)
     source = conversion.source

@@ -94,6 +94,35 @@ def test_a_folder_in_json_with_a_log(
     assert sum(interval.processed for interval in read.intervals) == 3
 
 
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_of_several_outputs_the_cards_scores_are_read(
+    kind: str, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    card = ModelCard("tiny", PRESETS["unit"], LABELS, scores="scores0").to_json()
+    path = tmp_path / f"model.{kind}"
+    if kind == "onnx":
+        path.write_bytes(onnx_model({CARD_KEY: card}, gives_image=True))
+    else:
+        metadata = {CARD_KEY: card.encode()}
+        path.write_bytes(tflite_model(metadata, dtype="float32", gives_image=True))
+    assert main(["--model", str(path), "--source", str(pictures), "--json"]) == 0
+    *results, _ = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [result["guesses"][0]["label"] for result in results] == list(LABELS)
+
+
+def test_a_file_by_others_needs_a_name_where_several_outputs_fit(
+    pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(onnx_model(outputs=2))
+    arguments = ["--model", str(path), "--source", str(pictures), "--preprocess", "unit"]
+    assert main(arguments) == 2
+    error = capfd.readouterr().err
+    assert "'scores0' [1, 3], 'scores1' [1, 3]; name one with --scores" in error
+    assert main([*arguments, "--scores", "scores1"]) == 0
+    assert "processed 3" in capfd.readouterr().out
+
+
 def test_lines_for_people(model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", str(model), "--source", str(pictures), "--frames", "2"]) == 0
     status, end = capfd.readouterr().out.splitlines()

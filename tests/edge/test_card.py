@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from edge.card import (
     MAX_LABEL_CHARS,
     CardError,
     ModelCard,
+    check_label_count,
     check_labels,
     parse_labels,
     read_labels,
@@ -34,6 +36,14 @@ def test_round_trip_as_text_and_as_bytes() -> None:
     assert ModelCard.from_json(CARD.to_json().encode()) == CARD
 
 
+def test_the_scores_are_named_where_there_are_other_outputs() -> None:
+    assert "scores" not in json.loads(CARD.to_json())
+    # A name is the file's own, and may be anything.
+    card = replace(CARD, scores="log\nits")
+    assert json.loads(card.to_json())["scores"] == "log\nits"
+    assert ModelCard.from_json(card.to_json()) == card
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -50,6 +60,8 @@ def test_round_trip_as_text_and_as_bytes() -> None:
         {"preprocess": None},
         {"preprocess": {"color": "rgb"}},
         {"source_sha256": None},
+        {"scores": None},
+        {"scores": ["logits"]},
     ],
 )
 def test_a_damaged_card_is_refused(damage: dict[str, Any]) -> None:
@@ -95,9 +107,11 @@ def test_a_card_cut_or_changed_anywhere_is_read_or_refused(data: st.DataObject) 
 def test_labels_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes("\ufefftench\r\n great white \r\nœuf\n\n\n".encode())
-    assert read_labels(path, 3) == ("tench", "great white", "œuf")
+    labels = read_labels(path)
+    assert labels == ("tench", "great white", "œuf")
+    check_label_count(labels, 3, "labels.txt")
     with pytest.raises(CardError, match="3 labels, but the model has 4 classes"):
-        read_labels(path, 4)
+        check_label_count(labels, 4, "labels.txt")
 
 
 def test_blank_lines_inside_keep_their_place() -> None:
@@ -109,7 +123,7 @@ def test_a_file_that_is_no_labels_is_refused(content: bytes, tmp_path: Path) -> 
     path = tmp_path / "labels.txt"
     path.write_bytes(content)
     with pytest.raises(CardError, match=r"labels\.txt"):
-        read_labels(path, 1)
+        read_labels(path)
 
 
 def test_labels_are_checked_one_by_one() -> None:

@@ -78,7 +78,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *(nodes.inputs, nodes.outputs, nodes.order, nodes.bypass, nodes.kind, nodes.name),
     *(nodes.new_attribute, nodes.no_attribute),
     *([nodes.attribute] * 3),
-    *([nodes.insert] * 2),
+    *([nodes.insert, nodes.given_out] * 2),
     *(tensors.dims, tensors.reshaped, tensors.kept_as, tensors.sparse),
     *([tensors.values] * 2),
     *([tensors.infos] * 2),

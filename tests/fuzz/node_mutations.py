@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, helper, numpy_helper
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from tests.fuzz.choices import (
     ATTRIBUTES,
@@ -33,6 +33,14 @@ def inputs(random: Random, model: onnx.ModelProto) -> None:
 def outputs(random: Random, model: onnx.ModelProto) -> None:
     node = any_node(random, model)
     node.output[:] = changed_list(random, list(node.output), names_of(model))
+
+
+def given_out(random: Random, model: onnx.ModelProto) -> None:
+    """Let the graph give what a node makes as well, as another of its outputs."""
+    made = [name for name in any_node(random, model).output if name]
+    if made:
+        info = helper.make_tensor_value_info(random.choice(made), TensorProto.FLOAT, None)
+        model.graph.output.insert(random.randint(0, len(model.graph.output)), info)
 
 
 def order(random: Random, model: onnx.ModelProto) -> None:

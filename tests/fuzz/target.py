@@ -127,16 +127,16 @@ def _compare(source: Source, files: dict[str, bytes]) -> Outcome:
     """
     random = np.random.default_rng(SEED)
     x: F32 = 2 * random.random(source.graph.input_shape, np.float32) - 1
-    expected = _in_onnx(source, x)
-    found = _in_litert(files["float"], x)
-    if not (np.isfinite(expected).all() and np.isfinite(found).all()):
+    outputs = _in_onnx(source, x), _in_litert(files["float"], x)
+    if not all(np.isfinite(y).all() for given in outputs for y in given):
         return Outcome("of infinite scores")
-    largest = float(np.abs(expected).max())
-    apart = float(np.abs(found.ravel() - expected.ravel()).max())
-    if not apart <= TOLERANCE * largest + SMALLEST:
-        if not _is_finite_within(source.graph, x):
-            return Outcome("of infinite values within")
-        raise FindingError(f"the float TFLite file is {apart:.3g} off; largest {largest:.3g}")
+    for name, expected, found in zip(source.graph.outputs, *outputs, strict=True):
+        largest = float(np.abs(expected).max())
+        apart = float(np.abs(found.ravel() - expected.ravel()).max())
+        if not apart <= TOLERANCE * largest + SMALLEST:
+            if not _is_finite_within(source.graph, x):
+                return Outcome("of infinite values within")
+            raise FindingError(f"{name} is {apart:.3g} off in float TFLite; largest {largest:.3g}")
     _in_litert(files["half"], x)
     _in_litert(files["int8"], np.clip(x * 64, -128, 127).astype(np.int8))
     session = _session(files["onnx"])
@@ -144,12 +144,12 @@ def _compare(source: Source, files: dict[str, bytes]) -> Outcome:
     return Outcome("converted")
 
 
-def _in_onnx(source: Source, x: F32) -> F32:
-    """Return the output of the source itself for one picture."""
+def _in_onnx(source: Source, x: F32) -> list[F32]:
+    """Return the outputs of the source itself for one picture."""
     given = source.reference or source.onnx_file
     feeds = {source.graph.input: np.repeat(x, source.batch, axis=0)}
-    expected: F32 = _session(given).run(None, feeds)[0][:1]
-    return expected
+    expected: list[F32] = _session(given).run(None, feeds)
+    return [y[:1] if source.batch > 1 and y.ndim else y for y in expected]
 
 
 def _session(model: Path | bytes) -> Any:  # noqa: ANN401 (onnxruntime has no types)
@@ -164,13 +164,11 @@ def _is_finite_within(graph: Graph, x: F32) -> bool:
     return all(np.isfinite(value).all() for value in FloatGraph(graph, values).run(x).values())
 
 
-def _in_litert(model: bytes, x: Array) -> Array:
-    """Return the one output of a file in LiteRT, in ONNX's layout."""
+def _in_litert(model: bytes, x: Array) -> list[Array]:
+    """Return the outputs of a file in LiteRT."""
     interpreter = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
     (given,) = interpreter.get_input_details()
     interpreter.set_tensor(given["index"], of_input(x.shape).from_onnx(x).reshape(given["shape"]))
     interpreter.invoke()
-    (taken,) = interpreter.get_output_details()
-    y: Array = interpreter.get_tensor(taken["index"])
-    return y.transpose(0, 3, 1, 2) if y.ndim == 4 else y
+    return [interpreter.get_tensor(one["index"]) for one in interpreter.get_output_details()]

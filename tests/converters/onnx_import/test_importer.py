@@ -73,8 +73,14 @@ def test_names_are_made_unique() -> None:
 def test_several_outputs_and_one_named_twice() -> None:
     model = build("a = Relu(x) b = Identity(a) c = Flatten(a)", outputs=["c", "b", "a"])
     graph = imported(model)
-    # `b` and `a` are one value: it has the name that comes first.
-    assert graph.outputs == ("c", "b")
+    # `b` and `a` are one value: it has the name that comes first, and is given again as the other.
+    assert graph.outputs == ("c", "b", "a")
+    assert [(n.kind, *n.inputs, n.output) for n in graph.nodes] == [
+        ("Clamp", "x", "b"),
+        ("Reshape", "b", "c"),
+        ("Reshape", "b", "a"),
+    ]
+    assert_same(model)
 
 
 @pytest.mark.parametrize("names", [["y", "z"], ["z", "y"]])
@@ -189,7 +195,13 @@ def test_a_node_without_output_is_refused() -> None:
         ("y = Relu(x)", ["z"], "output 'z' does not depend on the image"),
         ("y = Shape(x)", ["y"], "output 'y' does not depend on the image"),
         ("y = Identity(x)", ["y"], "gives its input back unchanged"),
-        ("y = Relu(x)", ["y", "x"], "gives its input back unchanged"),
+        ("y = Relu(x)", ["y", "x"], "gives its input back unchanged; export it without output 'x'"),
+        (
+            "y = Relu(x) z = Identity(x)",
+            ["y", "z"],
+            "its input back unchanged; export it without output 'z'",
+        ),
+        ("y = Relu(x)", ["y", "y"], "two outputs are called 'y'"),
     ],
 )
 def test_outputs(body: str, outputs: list[str], reason: str) -> None:

@@ -62,6 +62,50 @@ def test_what_the_integers_mean_is_inside(network: Artifacts, activation: Activa
         }
 
 
+@pytest.fixture(scope="module")
+def heads() -> Artifacts:
+    """Scores, the features that they are made of, and these a second time."""
+    body = "c = Conv(x, w) r = Relu(c) p = GlobalAveragePool(r) f = Flatten(p) y = Gemm(f, h) "
+    outputs = ("r", "y", "z")
+    made = make(body + "z = Identity(r)", outputs=outputs, w=normal(4, 3, 3, 3), h=normal(4, 5))
+    graph = replace(made.graph, scores=1)
+    return replace(made, quantized=replace(made.quantized, graph=graph))
+
+
+@pytest.mark.parametrize("activation", ["uint8", "int8"])
+def test_what_each_of_several_outputs_means_is_inside(
+    heads: Artifacts, activation: Activation
+) -> None:
+    meanings = json.loads(metadata(heads.write_onnx(activation))[TENSORS_KEY])
+    assert [meaning["name"] for meaning in meanings["outputs"]] == ["r", "y", "z"]
+    assert meanings["output"] == meanings["outputs"][1]
+    shift = 128 if activation == "uint8" else 0
+    for meaning in meanings["outputs"]:
+        params = heads.quantized.activations[meaning["name"]]
+        assert meaning["scale"] == params.scale[0]
+        assert meaning["zero_point"] == params.zero_point[0] + shift
+
+
+@pytest.mark.parametrize("activation", ["uint8", "int8"])
+@pytest.mark.parametrize("io", ["integer", "uint8", "float32"])
+def test_every_output_follows_io(heads: Artifacts, io: Io, activation: Activation) -> None:
+    model = write_qdq(heads.quantized, CARD, activation=activation, io=io)
+    onnx.checker.check_model(model, full_check=True)
+    assert [output.name for output in model.graph.output] == ["r", "y", "z"]
+    dtype = {"integer": activation, "uint8": "uint8", "float32": "float32"}[io]
+    shift = 128 if dtype == "uint8" else 0
+    integers = (heads.x.astype(np.int16) + shift).astype(dtype)
+    x = heads.real("x", heads.x) if io == "float32" else integers
+    outputs = run(model, x, session__x64quantprecision="1")
+    expected = heads.in_onnx()
+    for name, found in zip(("r", "y", "z"), outputs, strict=True):
+        assert str(found.dtype) == dtype
+        if io == "float32":
+            np.testing.assert_array_equal(found, heads.real(name, expected[name]))
+        else:
+            np.testing.assert_array_equal(found.astype(int) - shift, expected[name])
+
+
 def test_float32_io_is_the_same_network(network: Artifacts) -> None:
     model = write_qdq(network.quantized, CARD, io="float32")
     onnx.checker.check_model(model, full_check=True)

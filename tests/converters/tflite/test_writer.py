@@ -1,13 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from converters.errors import ConvertError
+from converters.graph import Graph
+from converters.onnx_qdq.writer import write_float
 from converters.quantize.quantized import Io
-from converters.tflite.writer import moves, write_tflite
+from converters.tflite.writer import moves, write_float_tflite, write_tflite
+from edge.tensors import Array
 from tests.converters.artifacts import CARD, Artifacts, make, opcodes, quantize
-from tests.converters.models import build, f32, imported, normal
+from tests.converters.models import build, f32, imported, normal, run
 
 # The lowest version of each operator that has an int8 kernel with what is used of it.
 VERSIONS = {
@@ -144,3 +149,81 @@ def test_what_is_transposed_is_said_with_its_reader() -> None:
     assert moves(made.quantized) == ("x for Softmax_a", "a for Conv_y")
     assert opcodes(made.tflite).count("TRANSPOSE") == 2
     assert moves(imported(build("y = Softmax<axis=1>(x)"))) == ()
+
+
+HEADS = (
+    "c = Conv(x, w) r = Relu(c) p = GlobalAveragePool(r) f = Flatten(p) y = Gemm(f, h) "
+    "z = Identity(r) t = Transpose<perm=[0,2,3,1]>(r)"
+)
+
+
+def heads(*outputs: str, scores: str = "y") -> Graph:
+    model = build(HEADS, outputs=outputs, w=normal(4, 3, 3, 3), h=normal(4, 5))
+    return replace(imported(model), scores=outputs.index(scores))
+
+
+def given_by(data: bytes, x: Array) -> dict[str, Array]:
+    """Return what LiteRT gives for a picture in ONNX's layout, as it gives it."""
+    interpreter = Interpreter(model_content=data, num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x.transpose(0, 2, 3, 1))
+    interpreter.invoke()
+    details = interpreter.get_output_details()
+    return {detail["name"]: interpreter.get_tensor(detail["index"]) for detail in details}
+
+
+# What is beside the scores, and how often it must be moved to lie as in the source.
+OTHERS = {
+    ("y",): 0,
+    ("y", "r"): 1,
+    ("r", "y"): 1,
+    ("y", "c", "r"): 2,
+    ("y", "p", "f"): 0,
+    ("t", "y"): 0,
+    ("y", "t", "r"): 1,
+    ("r", "z", "y", "t"): 2,
+}
+
+
+@pytest.mark.parametrize("outputs", OTHERS)
+def test_other_outputs_lie_as_in_the_source(outputs: tuple[str, ...]) -> None:
+    graph = heads(*outputs)
+    x = normal(*graph.input_shape, seed=4)
+    data = write_float_tflite(graph, CARD)
+    found = given_by(data, x)
+    assert tuple(found) == outputs
+    for name, theirs in zip(outputs, run(write_float(graph), x), strict=True):
+        np.testing.assert_allclose(found[name], theirs, rtol=1e-5, atol=1e-5)
+    assert opcodes(data).count("TRANSPOSE") == OTHERS[outputs]
+    # Each is explained.
+    moved = moves(graph)
+    assert len(moved) == OTHERS[outputs]
+    assert all(said.endswith(" for the output, as in the source") for said in moved)
+
+
+@pytest.mark.parametrize("io", ["integer", "uint8", "float32"])
+def test_every_output_follows_io(io: Io) -> None:
+    made = quantize(heads("r", "z", "y", "p"))
+    data = write_tflite(made.quantized, CARD, io=io)
+    shift = 128 if io == "uint8" else 0
+    x = (made.x.astype(np.int16) + shift).astype("int8" if io == "integer" else "uint8")
+    found = given_by(data, made.real("x", made.x) if io == "float32" else x)
+    integers = made.in_litert()
+    for name, expected in integers.items():
+        params = made.quantized.activations[name]
+        theirs = {
+            "integer": expected,
+            "uint8": (expected.astype(np.int16) + shift).astype(np.uint8),
+            "float32": made.real(name, expected),
+        }[io]
+        np.testing.assert_array_equal(found[name], theirs, strict=True)
+        details = Interpreter(model_content=data).get_output_details()
+        said = next(detail["quantization"] for detail in details if detail["name"] == name)
+        meaning = (params.scale[0], params.zero_point[0] + shift)
+        assert said == ((0.0, 0) if io == "float32" else meaning)
+
+
+def test_scores_that_are_an_image_have_their_classes_last() -> None:
+    graph = heads("p", "r", scores="p")
+    found = given_by(write_float_tflite(graph, CARD), normal(*graph.input_shape))
+    assert (found["p"].shape, found["r"].shape) == ((1, 1, 1, 4), (1, 4, 6, 6))

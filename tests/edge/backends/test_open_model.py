@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from edge.backends.onnx import OnnxBackend
 from edge.card import CARD_KEY, TENSORS_KEY, CardError, ModelCard
 from edge.errors import MissingExtraError
 from edge.preprocess import PRESETS
+from edge.scores import ScoresError
 from edge.tensors import TensorError
 from tests.edge.backends.tiny_models import (
     CLASSES,
@@ -142,13 +145,73 @@ def test_an_input_that_is_no_image_is_an_error(save: Save) -> None:
         open_model(save("a.onnx", onnx_model(shape=("n", 3, "height", 4))))
 
 
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [("a.tflite", tflite_model(outputs=2)), ("a.onnx", onnx_model(outputs=2))],
-)
-def test_two_outputs_are_ambiguous(name: str, data: bytes, save: Save) -> None:
-    with pytest.raises(BackendError, match=r"2 outputs \('scores0', 'scores1'\)"):
-        open_model(save(name, data))
+BUILDERS: dict[str, Callable[..., bytes]] = {"tflite": tflite_model, "onnx": onnx_model}
+
+
+@pytest.fixture(params=BUILDERS)
+def build(request: pytest.FixtureRequest) -> Callable[..., bytes]:
+    return BUILDERS[request.param]
+
+
+def test_of_two_outputs_that_fit_none_is_guessed(build: Callable[..., bytes], save: Save) -> None:
+    path = save("a.model", build(outputs=2))
+    expected = r"any of several outputs .*: 'scores0' \[1, 3\], 'scores1' \[1, 3\]; name one with"
+    with pytest.raises(ScoresError, match=expected):
+        open_model(path)
+    assert open_model(path, scores="scores1").spec.output.name == "scores1"
+    with pytest.raises(ScoresError, match="has no output 'scores2'"):
+        open_model(path, scores="scores2")
+
+
+def test_the_only_output_that_fits_is_taken(build: Callable[..., bytes], save: Save) -> None:
+    opened = open_model(save("a.model", build(gives_image=True, dtype="float32")))
+    assert opened.spec.output.name == "scores0"
+    picture = np.random.default_rng(0).random(opened.spec.input.shape, np.float32)
+    opened.input_view()[...] = picture
+    axes = (1, 2) if build is tflite_model else (2, 3)
+    np.testing.assert_allclose(opened.run(), picture.mean(axis=axes)[0], rtol=1e-6)
+    everything = list(opened.run_all().values())
+    np.testing.assert_array_equal(everything[0], picture)
+    np.testing.assert_array_equal(everything[1][0], opened.run())
+
+
+def test_the_card_says_which_output_holds_the_scores(
+    build: Callable[..., bytes], save: Save
+) -> None:
+    text = replace(CARD, scores="scores1").to_json()
+    card = {CARD_KEY: text.encode() if build is tflite_model else text}
+    path = save("a.model", build(card, outputs=2, dtype="float32"))
+    assert open_model(path).spec.output.name == "scores1"
+    # Whoever opens it may want another.
+    assert open_model(path, scores="scores0").spec.output.name == "scores0"
+    with pytest.raises(ScoresError, match="has no output 'scores1'"):
+        open_model(save("b.model", build(card, dtype="float32")))
+
+
+def test_integers_of_several_outputs_have_a_scale_each(save: Save) -> None:
+    image = {"name": "image", "scale": SCALE, "zero_point": ZERO_POINT}
+    others = [{"name": f"scores{i}", "scale": 0.5 + i, "zero_point": i} for i in range(2)]
+    text = json.dumps({"input": image, "output": others[0], "outputs": others})
+    path = save("a.onnx", onnx_model({TENSORS_KEY: text}, outputs=2, dtype="int8"))
+    output = open_model(path, scores="scores1").spec.output
+    assert (output.scale, output.zero_point) == (1.5, 1)
+    # Of the one that is missing nothing is made up.
+    text = json.dumps({"input": image, "output": others[0], "outputs": others[:1]})
+    path = save("b.onnx", onnx_model({TENSORS_KEY: text}, outputs=2, dtype="int8"))
+    with pytest.raises(BackendError, match="does not say their scale"):
+        open_model(path, scores="scores1")
+
+
+def test_a_model_that_gives_nothing_is_refused(save: Save) -> None:
+    with pytest.raises(BackendError, match="has no output"):
+        open_model(save("a.tflite", tflite_model(outputs=0)))
+
+
+def test_one_output_of_another_name_is_refused_where_one_was_named(
+    build: Callable[..., bytes], save: Save
+) -> None:
+    with pytest.raises(ScoresError, match=r"has no output 'y'; its outputs: 'scores0' \[1, 3\]"):
+        open_model(save("a.model", build()), scores="y")
 
 
 def test_float16_is_refused(save: Save) -> None:

@@ -29,11 +29,13 @@ def tflite_model(
     dtype: str = "int8",
     shape: Sequence[int] = (1, HEIGHT, WIDTH, CLASSES),
     outputs: int = 1,
+    gives_image: bool = False,
     custom_operator: str = "",
 ) -> bytes:
     """Return a TFLite file: MEAN over height and width; input and output share their scale.
 
-    With `custom_operator`, an operator of that name, which no runtime has, in the place of MEAN.
+    With `gives_image`, the picture is an output too, the first. With `custom_operator`, an operator
+    of that name, which no runtime has, in the place of MEAN.
     """
     model = schema.ModelT()
     model.version = 3
@@ -53,9 +55,9 @@ def tflite_model(
         *(_tensor(f"scores{i}", [1, shape[-1]], dtype) for i in range(outputs)),
     ]
     graph.inputs = [0]
-    graph.outputs = list(range(2, 2 + outputs))
+    graph.outputs = [*([0] if gives_image else []), *range(2, 2 + outputs)]
     graph.operators = []
-    for output in graph.outputs:
+    for output in range(2, 2 + outputs):
         operator = schema.OperatorT()
         operator.inputs, operator.outputs = [0, 1], [output]
         if not custom_operator:
@@ -92,8 +94,12 @@ def onnx_model(
     dtype: str = "float32",
     shape: Sequence[int | str] = ("batch", CLASSES, HEIGHT, WIDTH),
     outputs: int = 1,
+    gives_image: bool = False,
 ) -> bytes:
-    """Return an ONNX file: the mean over height and width, for int8 between DQ and Q."""
+    """Return an ONNX file: the mean over height and width, for int8 between DQ and Q.
+
+    With `gives_image`, the picture is an output too, the first.
+    """
     kind = {"float32": TensorProto.FLOAT, "int8": TensorProto.INT8, "float16": TensorProto.FLOAT16}[
         dtype
     ]
@@ -112,11 +118,16 @@ def onnx_model(
             nodes.append(
                 helper.make_node("QuantizeLinear", [target, "scale", "zero"], [f"scores{i}"])
             )
+    given = []
+    if gives_image:
+        nodes.append(helper.make_node("Identity", ["image"], ["copy"]))
+        given.append(helper.make_tensor_value_info("copy", kind, list(shape)))
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("image", kind, list(shape))],
-        [
+        given
+        + [
             helper.make_tensor_value_info(f"scores{i}", kind, [shape[0], shape[1]])
             for i in range(outputs)
         ],
