@@ -19,9 +19,10 @@ from converters.onnx_import.border import with_float_border
 from converters.onnx_import.importer import import_onnx, import_quantized
 from converters.onnx_import.load import card_of, drop_trailing_names, load
 from converters.onnx_import.quantized import is_quantized
-from converters.onnx_import.runnable import with_own_zero_points
+from converters.onnx_import.runnable import runnable
 from converters.passes import GIVEN_PASSES, PASSES, PassReport, run_passes
 from converters.quantize.given import Given, take
+from converters.quantize.given_gains import fold_gains
 from converters.request import DEFAULT_PRESET, PreprocessFlags, Request
 from converters.scores import choose_scores, classes_of
 from converters.tflite import writer as tflite
@@ -66,7 +67,7 @@ def read_source(request: Request) -> Source:
         _check_given(request)
         model = with_float_border(model, where)
         reference = model.SerializeToString()
-        graph, constants = import_quantized(model, where)
+        graph, constants = fold_gains(*import_quantized(model, where))
     else:
         graph = import_onnx(model, where)
     del model  # the graph has its own weights
@@ -96,7 +97,7 @@ def read_source(request: Request) -> Source:
     batch = confirm(graph, request.model, reference)
     if given is not None and reference is not None:
         read = onnx.load_model_from_string(reference)
-        reference = with_own_zero_points(read).SerializeToString()
+        reference = runnable(read).SerializeToString()
     return Source(
         graph, card, request.model, batch, passes, tuple(notes), dict(operators), given, reference
     )

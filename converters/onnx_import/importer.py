@@ -18,7 +18,9 @@ from converters.onnx_import.handlers import HANDLERS
 from converters.onnx_import.inputs import image_input
 from converters.onnx_import.load import STANDARD_DOMAINS, opset_of
 from converters.onnx_import.quantized import (
+    QDQ_OPS,
     READS_INTEGERS,
+    RUNTIME_DOMAIN,
     ConstantIntegers,
     check_form,
     check_reader,
@@ -277,7 +279,9 @@ def _is_any_missing(inputs: tuple[Resolved, ...]) -> bool:
 
 def _in_standard_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
     """Return the node, its domain spelled as onnx's own tools know it."""
-    if proto.domain not in STANDARD_DOMAINS:
+    # onnxruntime's own QuantizeLinear is ONNX's, in types that came to ONNX later.
+    is_qdq = proto.domain == RUNTIME_DOMAIN and proto.op_type in QDQ_OPS
+    if proto.domain not in STANDARD_DOMAINS and not is_qdq:
         raise RefusedError(f"operators of the domain {proto.domain!r} are not supported")
     if not proto.domain:
         return proto

@@ -15,6 +15,7 @@ from converters.quantize.integers import Dequantized, GivenConstants
 from edge.tensors import Array
 
 QDQ_OPS = frozenset(("QuantizeLinear", "DequantizeLinear"))
+RUNTIME_DOMAIN = "com.microsoft"
 # These compute with integers themselves, their scales among their inputs.
 INTEGER_PREFIXES = ("QLinear", "QGemm", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
 # What leaves a constant's integers as they are.

@@ -243,14 +243,17 @@ def _requantize(nodes: OnnxNodes, operator: Requantize, at: Applied) -> None:
     if operator.params is None:
         nodes.add("Identity", at.inputs, at.output)
         return
-    scale = np.asarray(operator.params.scale[0], np.float32)
-    zero_point = np.asarray(operator.params.zero_point[0], np.int8)
+    axis = operator.params.axis
+    shape, along = ((), {}) if axis is None else (-1, {"axis": axis})
     means = [
-        nodes.constant(f"{at.output}/scale", scale),
-        nodes.constant(f"{at.output}/zero_point", zero_point),
+        nodes.constant(f"{at.output}/{name}", np.asarray(values, dtype).reshape(shape))
+        for name, values, dtype in (
+            ("scale", operator.params.scale, np.float32),
+            ("zero_point", operator.params.zero_point, np.int8),
+        )
     ]
-    integers = nodes.add("QuantizeLinear", [*at.inputs, *means], f"{at.output}/integers")
-    nodes.add("DequantizeLinear", [integers, *means], at.output)
+    integers = nodes.add("QuantizeLinear", [*at.inputs, *means], f"{at.output}/integers", **along)
+    nodes.add("DequantizeLinear", [integers, *means], at.output, **along)
 
 
 def _constant(nodes: OnnxNodes, constant: Constant, at: Applied) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from converters.graph import Graph, Pass
 from converters.passes.fold_affine import fold_affine, fold_offset
 from converters.passes.fold_clamp import fold_clamp
+from converters.passes.fold_rounding import fold_rounding
 from converters.passes.fuse_gelu import fuse_gelu
 from converters.passes.fuse_hard_swish import fuse_hard_swish
 from converters.passes.fuse_rsqrt import fuse_rsqrt
@@ -33,6 +34,7 @@ GIVEN_PASSES: tuple[Pass, ...] = (
     fuse_hard_swish,
     fuse_rsqrt,
     lower_affine,
+    fold_rounding,
     fold_clamp,
 )
 

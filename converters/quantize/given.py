@@ -19,6 +19,7 @@ from converters.operators import (
     Resize,
     Weighted,
 )
+from converters.quantize.given_channels import with_one_scale
 from converters.quantize.given_weights import WeightsRefusedError, given_weights
 from converters.quantize.integers import GivenConstants
 from converters.quantize.limits import smallest_scale
@@ -41,8 +42,9 @@ def take(graph: Graph, constants: Mapping[str, GivenConstants]) -> Given:
     Args: graph: after the passes that leave weights as they are; constants: by node.
     Raises: ConvertError: two scales of one value are too far apart for any kernel.
     """
-    taker = _Taker(graph, constants)
-    for node in graph.nodes:
+    one = with_one_scale(graph, constants)
+    taker = _Taker(one.graph, one.constants, notes=list(one.notes))
+    for node in one.graph.nodes:
         taker.add(node)
     return taker.finish()
 

@@ -47,7 +47,7 @@ def given_weights(node: Node, constants: GivenConstants, given: QuantParams) -> 
     assert isinstance(operator, Weighted)  # noqa: S101 (the callers checked it)
     try:
         if constants.weight is not None:
-            weight, scale = _weight(operator, constants.weight)
+            weight, scale = weight_steps(operator, constants.weight)
         elif operator.weight.size == len(operator.bias):
             # One weight a channel is 127 steps of a scale of its own: as exact as the float.
             ours = quantize_weights(operator, 0, given.scale[0])
@@ -68,11 +68,14 @@ def given_weights(node: Node, constants: GivenConstants, given: QuantParams) -> 
     return Found(weights, note, is_float)
 
 
-def _weight(operator: Weighted, held: Dequantized) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def weight_steps(
+    operator: Weighted, held: Dequantized
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return weights in the operator's own order, int8, and a scale for each output channel.
 
     Handlers turn weights, and may multiply them: the integers are what times the scales gives the
     operator's weights again, bit for bit.
+    Raises: WeightsRefusedError: they are no such integers, or do not fit int8.
     """
     channels = len(operator.bias)
     if len(held.scales) not in (1, channels):

@@ -15,9 +15,10 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from converters.graph import Graph
 from converters.onnx_import.border import with_float_border
 from converters.onnx_import.importer import import_quantized
-from converters.onnx_import.runnable import with_own_zero_points
+from converters.onnx_import.runnable import runnable
 from converters.passes import GIVEN_PASSES, run_passes
 from converters.quantize.given import Given, take
+from converters.quantize.given_gains import fold_gains
 from converters.quantize.quantized import QuantizedGraph
 from converters.tflite.writer import write_tflite
 from edge.tensors import F32, Array
@@ -59,7 +60,7 @@ class Taken:
         worst = 0.0
         for seed in range(4):
             x = normal(*self.graph.input_shape, seed=20 + seed, spread=spread)
-            (theirs,) = run(with_own_zero_points(self.model), x, session__x64quantprecision="1")
+            (theirs,) = run(runnable(self.model), x, session__x64quantprecision="1")
             (ours,) = float_in_litert(self.tflite, x).values()
             worst = max(worst, float(np.abs(ours.reshape(theirs.shape) - theirs).max()) / step)
         return round(worst, 3)  # a product of a whole number and a float32 scale
@@ -69,6 +70,7 @@ def taken(model: onnx.ModelProto) -> Taken:
     """Read a quantized file as the command does."""
     model = with_float_border(model, "tiny.onnx")
     graph, constants = import_quantized(model, "tiny.onnx")
+    graph, constants = fold_gains(graph, constants)
     graph, _ = run_passes(graph, GIVEN_PASSES)
     return Taken(model, take(graph, constants))
 

@@ -34,6 +34,10 @@ def convert(node: SourceNode) -> Activation | Integers:
 
 def _of_integers(node: SourceNode, integers: Integers) -> Integers:
     """Clamp what integers mean: PyTorch so writes a quantization to fewer than 8 bits."""
+    if integers.params.axis is not None:
+        raise RefusedError(
+            "it clips integers with a scale for each channel; quantize activations per tensor"
+        )
     scale, zero_point = integers.params.scale[0], integers.params.zero_point[0]
     reals = []
     for index, end in ((1, QMIN), (2, QMAX)):

@@ -17,6 +17,11 @@ from edge.tensors import F32, Array
 
 BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 OUTPUT_TYPES = {onnx.TensorProto.INT8: np.dtype(np.int8), onnx.TensorProto.UINT8: BYTES[1]}
+# Constants of 4 bits, which a byte holds as they are.
+WIDER = {
+    onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.INT4): BYTES[0],
+    onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.UINT4): BYTES[1],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,12 @@ class _Meaning:
         return values.reshape([-1 if axis == self.axis else 1 for axis in range(rank)])
 
     def params(self) -> QuantParams:
-        """Return one scale and zero point as int8 counts them. Raises: RefusedError."""
-        zero_point = int(self.zero_points[0]) - SHIFTS[self.zero_points.dtype]
+        """Return scales and zero points as int8 counts them. Raises: RefusedError."""
+        shift = SHIFTS[self.zero_points.dtype]
+        scales = tuple(float(scale) for scale in self.scales)
+        zero_points = tuple(int(zero_point) - shift for zero_point in self.zero_points)
         try:
-            return QuantParams((float(self.scales[0]),), (zero_point,))
+            return QuantParams(scales, zero_points, self.axis)
         except ConvertError as cause:
             raise RefusedError(f"its {cause}") from cause
 
@@ -53,18 +60,13 @@ def quantize(node: SourceNode) -> Integers | Array:
         raise RefusedError(_wrong_type(kind))
     meaning = _meaning(node, x.shape, dtype)
     if isinstance(x, Activation):
-        if meaning.axis is not None:
-            raise RefusedError(
-                f"an activation with {len(meaning.scales)} scales along axis {meaning.axis}; "
-                "TFLite has one for all of it: quantize activations per tensor"
-            )
         params = meaning.params()
         return Integers(node.emit(Requantize(params), x), params)
     limits = np.iinfo(dtype)
     with np.errstate(over="ignore"):
         steps = np.rint(x / meaning.along(meaning.scales, x.ndim))
     steps = steps.astype(np.float64) + meaning.along(meaning.zero_points, x.ndim)
-    return steps.clip(limits.min, limits.max).astype(dtype)
+    return np.asarray(steps.clip(limits.min, limits.max), dtype)
 
 
 def dequantize(node: SourceNode) -> Activation | Dequantized:
@@ -75,7 +77,7 @@ def dequantize(node: SourceNode) -> Activation | Dequantized:
         if dtype is not None and dtype not in BYTES:
             raise RefusedError(_wrong_type(str(dtype)))
         meaning = _meaning(node, integers.activation.shape, dtype or BYTES[1])
-        if meaning.axis is not None or meaning.params() != integers.params:
+        if meaning.params() != integers.params:
             raise RefusedError(
                 "it reads integers under another scale or zero point than they were made with"
             )
@@ -85,10 +87,14 @@ def dequantize(node: SourceNode) -> Activation | Dequantized:
     constant = node.constant(0)
     if constant is None:
         raise RefusedError("input 0 was left out")
-    if constant.dtype not in (*BYTES, np.dtype(np.int32)):
+    if constant.dtype not in (*BYTES, *WIDER, np.dtype(np.int32)):
         raise RefusedError(_wrong_type(str(constant.dtype)))
     meaning = _meaning(node, constant.shape, constant.dtype)
-    return _dequantized(constant, meaning)
+    return _dequantized(_widened(constant), meaning)
+
+
+def _widened(integers: Array) -> Array:
+    return integers.astype(WIDER.get(integers.dtype, integers.dtype), copy=False)
 
 
 def _dequantized(integers: Array, meaning: _Meaning) -> Dequantized:
@@ -104,7 +110,8 @@ def _dequantized(integers: Array, meaning: _Meaning) -> Dequantized:
     else:
         steps = integers
     with np.errstate(over="ignore"):  # who reads it refuses what became infinite
-        real: F32 = steps.astype(np.float32) * meaning.along(meaning.scales, rank)
+        # Of a value without axes NumPy makes a number, which is no array.
+        real: F32 = np.asarray(steps.astype(np.float32) * meaning.along(meaning.scales, rank))
     return Dequantized(real, integers, meaning.scales, params)
 
 
@@ -131,7 +138,7 @@ def _meaning(node: SourceNode, shape: Shape, dtype: np.dtype[np.generic]) -> _Me
         axis = node.axis(node.attribute("axis", 1), len(shape))
         if shape[axis] != scales.size:
             raise RefusedError(f"{scales.size} scales for axis {axis} of a value of shape {shape}")
-    return _Meaning(scales.reshape(-1), zero_points.reshape(-1), axis)
+    return _Meaning(scales.reshape(-1), _widened(zero_points).reshape(-1), axis)
 
 
 def _wrong_type(dtype: str) -> str:

@@ -6,7 +6,7 @@ from onnx.reference import ReferenceEvaluator
 
 from converters.errors import ConvertError
 from converters.onnx_import.border import with_float_border
-from converters.onnx_import.runnable import with_own_zero_points
+from converters.onnx_import.runnable import runnable
 from tests.converters.models import f32, normal, run
 from tests.converters.qdq import pair, text
 
@@ -70,7 +70,7 @@ def test_the_exact_kernels_take_what_has_its_own_zero_points(zero_points: str) -
         opset=21,
     )
     x = normal(1, 3, 8, 8)
-    made = with_own_zero_points(given)
+    made = runnable(given)
     (ours,) = run(made, x, session__x64quantprecision="1")
     (theirs,) = ReferenceEvaluator(given).run(None, {"x": x})
     assert np.abs(ours - theirs).max() <= 0.0501

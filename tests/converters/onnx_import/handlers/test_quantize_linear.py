@@ -4,7 +4,8 @@ import pytest
 
 from converters.errors import UnsupportedModelError
 from converters.onnx_import.importer import import_quantized
-from converters.operators import Constant, Conv, Requantize
+from converters.onnx_qdq.writer import write_float
+from converters.operators import Clamp, Constant, Conv, Requantize
 from converters.quantize.params import QuantParams
 from edge.tensors import Array
 from tests.converters.models import Constants, f32, normal, run
@@ -111,10 +112,79 @@ def test_a_constant_operand_keeps_its_meaning() -> None:
     assert held.params == QuantParams((float(f32(0.05)),), (-3,))
 
 
+def test_an_activation_may_have_a_scale_for_each_channel() -> None:
+    body = "q = QuantizeLinear<axis=1>(x, s3, z) y = DequantizeLinear<axis=1>(q, s3, z)"
+    given = model(body, z=np.asarray([128, 0, 255], np.uint8))
+    graph, _ = import_quantized(given, "tiny")
+    (node,) = graph.nodes
+    scales = tuple(float(f32(scale)) for scale in (0.1, 0.2, 0.3))
+    assert node.operator == Requantize(QuantParams(scales, (0, -128, 127), 1))
+    x = normal(1, 3, 8, 8, spread=20)
+    (ours,), (theirs,) = run(write_float(graph), x), run(given, x)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("kind", "zero_point"),
+    [(onnx.TensorProto.INT4, 0), (onnx.TensorProto.INT4, -3), (onnx.TensorProto.UINT4, 8)],
+)
+def test_weights_of_4_bits_are_held_as_bytes(kind: int, zero_point: int) -> None:
+    body = "d = DequantizeLinear<axis=0>(w4, s4, z4bit) y = Conv(x, d)"
+    given = model(body, 21)
+    low = -8 if kind == onnx.TensorProto.INT4 else 0
+    values = np.arange(12) % 16 + low
+    for name, held in (("w4", values.reshape(4, 3, 1, 1)), ("z4bit", np.full(4, zero_point))):
+        tensor = onnx.helper.make_tensor(name, kind, held.shape, held.reshape(-1))
+        given.graph.initializer.append(tensor)
+    graph, constants = import_quantized(given, "tiny")
+    (node,) = graph.nodes
+    assert isinstance(node.operator, Conv)
+    steps = (values - zero_point).reshape(4, 3, 1, 1).astype(np.float32)
+    along = CONSTANTS["s4"].reshape(4, 1, 1, 1)
+    np.testing.assert_array_equal(node.operator.weight, steps * along)
+    held_weight = constants[node.name].weight
+    assert held_weight is not None
+    np.testing.assert_array_equal(held_weight.integers.reshape(-1), values)
+    x = normal(1, 3, 8, 8)
+    (ours,), (theirs,) = run(write_float(graph), x), run(given, x)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_single_number_may_be_held_as_integers() -> None:
+    """As AIMET holds the limits of a clamp."""
+    body = "q = QuantizeLinear(six, t, u) d = DequantizeLinear(q, t, u) y = Clip(x, , d)"
+    given = model(body, six=f32(6.3), t=f32(6 / 255), u=np.asarray(0, np.uint8))
+    graph, _ = import_quantized(given, "tiny")
+    (node,) = graph.nodes
+    assert isinstance(node.operator, Clamp)
+    assert node.operator.high == float(f32(6 / 255) * f32(255))
+
+
+def test_onnxruntimes_own_nodes_are_read_alike() -> None:
+    body = (
+        "q = com.microsoft.QuantizeLinear(x, s, z) d = com.microsoft.DequantizeLinear(q, s, z) "
+        "v = com.microsoft.DequantizeLinear<axis=0>(w, s4, z4) c = Conv(d, v) "
+        "y = com.microsoft.Gelu(c)"
+    )
+    given = model(body.replace("com.microsoft.Gelu", "Relu"))
+    given.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    graph, _ = import_quantized(given, "tiny")
+    assert [node.kind for node in graph.nodes] == ["Requantize", "Conv", "Clamp"]
+    x = normal(1, 3, 8, 8)
+    (ours,), (theirs,) = run(write_float(graph), x), run(given, x)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    with pytest.raises(UnsupportedModelError, match=r"domain 'com\.microsoft' are not supported"):
+        import_quantized(model(body), "tiny")
+
+
 REFUSED = {
-    "activations a channel": (
-        "q = QuantizeLinear<axis=1>(x, s3, z3) y = DequantizeLinear<axis=1>(q, s3, z3)",
-        "3 scales along axis 1; TFLite has one for all of it: quantize activations per tensor",
+    "channels read along another axis": (
+        "q = QuantizeLinear<axis=1>(x, s8, z8s) y = DequantizeLinear<axis=2>(q, s8, z8s)",
+        "8 scales for axis 1 of a value of shape (1, 3, 8, 8)",
+    ),
+    "integers a channel, clipped": (
+        "q = QuantizeLinear<axis=1>(x, s3, z3) y = Clip(q, z)",
+        "a scale for each channel",
     ),
     "16 bits": (pair("x", "y", "s, z16"), "integers of type int16"),
     "16 bits, unsigned": (pair("x", "y", "s, zu16"), "integers of type uint16"),
@@ -123,7 +193,14 @@ REFUSED = {
     "16 bits by name": ("q = QuantizeLinear<output_dtype=5>(x, s) y = DequantizeLinear(q, s)",
                         "integers of type number 5 of ONNX's"),
     "weights of 16 bits": ("d = DequantizeLinear(w16, s) y = Conv(x, d)", "integers of type int16"),
-    "weights of 4 bits": ("d = DequantizeLinear(w4, s) y = Conv(x, d)", "integers of type int4"),
+    "blocks of 4 bits": (
+        "d = DequantizeLinear<axis=1, block_size=3>(w4, sb) y = Conv(x, d)",
+        "scales for blocks of values",
+    ),
+    "weights made of 4 bits": (
+        "q = QuantizeLinear(wf, s, z4bit) d = DequantizeLinear(q, s, z4bit) y = Conv(x, d)",
+        "integers of type int4",
+    ),
     "blocks": (
         "d = DequantizeLinear<axis=1, block_size=3>(w1, sb) y = Conv(x, d)",
         "scales for blocks of values",
@@ -186,6 +263,8 @@ def test_what_has_no_int8_form_is_refused(case: str) -> None:
         nil=f32(0),
         below=f32(-0.1),
         huge=f32(3e38),
+        s8=np.full(8, 0.1, np.float32),
+        z8s=np.zeros(8, np.int8),
     )
     for name, kind, shape in (
         ("z4bit", onnx.TensorProto.INT4, ()),
