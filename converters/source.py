@@ -20,7 +20,7 @@ from converters.onnx_import.importer import import_onnx, import_quantized
 from converters.onnx_import.load import card_of, drop_trailing_names, load
 from converters.onnx_import.quantized import is_quantized
 from converters.onnx_import.runnable import runnable
-from converters.passes import GIVEN_PASSES, PASSES, PassReport, run_passes
+from converters.passes import GIVEN_PASSES, PassReport, run_passes
 from converters.quantize.given import Given, take
 from converters.quantize.given_gains import fold_gains
 from converters.request import DEFAULT_PRESET, PreprocessFlags, Request
@@ -67,11 +67,17 @@ def read_source(request: Request) -> Source:
         _check_given(request)
         model = with_float_border(model, where)
         reference = model.SerializeToString()
-        graph, constants = fold_gains(*import_quantized(model, where))
+        read, constants = import_quantized(model, where)
+        del model
+        graph, constants = fold_gains(read, constants)
+        graph, passes = run_passes(graph, GIVEN_PASSES)
+        # Gains that the weights take round some values otherwise: no sign of a misread node.
+        read, _ = run_passes(read, GIVEN_PASSES)
     else:
         graph = import_onnx(model, where)
-    del model  # the graph has its own weights
-    graph, passes = run_passes(graph, PASSES if constants is None else GIVEN_PASSES)
+        del model  # the graph has its own weights
+        graph, passes = run_passes(graph)
+        read = graph
     give_back()
     if "tflite" in request.formats:
         tflite.check(graph, where)
@@ -94,10 +100,9 @@ def read_source(request: Request) -> Source:
     card = ModelCard(name, preprocess, labels, {}, digest, writer_versions(), scores)
     _check_channels(graph, preprocess)
     given = None if constants is None else take(graph, constants)
-    batch = confirm(graph, request.model, reference)
+    batch = confirm(read, request.model, reference)
     if given is not None and reference is not None:
-        read = onnx.load_model_from_string(reference)
-        reference = runnable(read).SerializeToString()
+        reference = runnable(onnx.load_model_from_string(reference)).SerializeToString()
     return Source(
         graph, card, request.model, batch, passes, tuple(notes), dict(operators), given, reference
     )

@@ -12,6 +12,7 @@ from onnx import external_data_helper
 
 from converters.errors import ConvertError
 from converters.onnx_import.functions import inline
+from converters.onnx_import.order import put_in_order
 from edge.backends.base import brief
 from edge.card import CARD_KEY, ModelCard
 from edge.files import sha256
@@ -25,7 +26,9 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 
 
 def load(path: Path) -> tuple[onnx.ModelProto, str]:
-    """Return the model, with external data read and functions inlined, and its file's SHA-256.
+    """Return the model, whole and in order, and its file's SHA-256.
+
+    External data is read, functions are inlined, each node stands behind what makes its inputs.
 
     Raises: ConvertError: the file is missing or unreadable, not ONNX, of an opset that is too old
         or too new, its external data is missing or lies outside its folder, or its functions
@@ -59,7 +62,9 @@ def load(path: Path) -> tuple[onnx.ModelProto, str]:
     for tensor in model.graph.initializer:
         if external_data_helper.uses_external_data(tensor):
             _read_external(path, tensor, room_bytes)
-    return inline(model, str(path)), sha256(data)
+    model = inline(model, str(path))
+    put_in_order(model.graph)
+    return model, sha256(data)
 
 
 def drop_trailing_names(model: onnx.ModelProto) -> bool:
