@@ -104,5 +104,8 @@ def _bias(
         apart = np.abs(held.scales.astype(np.float64) - scale) / scale
         if apart.max() <= BIAS_SCALE_ERROR:
             return held.integers.reshape(-1), "", False
+    steps = quantize_bias(operator.bias, scale)
+    if np.array_equal(steps.astype(np.float32) * scale, operator.bias):
+        return steps, "", False  # of a scale that is a multiple, as powers of two are
     note = "its bias has another scale in the file than input scale times weight scale: rounded"
-    return quantize_bias(operator.bias, scale), note, False
+    return steps, note, False
