@@ -54,7 +54,7 @@ def test_both_compute_the_same_floats() -> None:
 @pytest.fixture
 def no_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a network so deep that what tips moves the output beyond any bound."""
-    monkeypatch.setattr(confirm_module, "_allowed", lambda *_: -1.0)
+    monkeypatch.setattr(confirm_module, "QUANTIZED_TOLERANCE", -1.0)
 
 
 @pytest.mark.usefixtures("no_tolerance")
