@@ -71,7 +71,10 @@ def unscaled(graph: Graph, node: Node, factor: float) -> tuple[Node, Affine | No
     found = uniform(reader)
     if found is not None and found[1] == 0 and close(found[0] * factor, 1.0):
         return reader, None
-    weight = (reader.operator.weight * factor).astype(np.float32)
+    with np.errstate(over="ignore"):
+        weight = (reader.operator.weight * factor).astype(np.float32)
+    if not np.isfinite(weight).all():
+        return None
     return node, replace(reader.operator, weight=weight)
 
 

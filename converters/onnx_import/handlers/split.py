@@ -15,6 +15,8 @@ def convert(node: SourceNode) -> tuple[Activation, ...]:
     # Opset 13 turned the attribute into an input; opset 18 lets a number of parts stand for it.
     sizes = node.whole_numbers(1) if node.opset >= 13 else node.attribute("split", None)
     if sizes is None:
+        if node.opset >= 18 and "num_outputs" not in node.attributes:
+            raise RefusedError("neither sizes nor num_outputs; from opset 18 on it has one of them")
         parts = node.attribute("num_outputs", len(node.outputs))
         if node.opset < 18 and side % parts:
             raise RefusedError(f"{parts} parts of {side}; before opset 18 they are equal")

@@ -17,6 +17,7 @@ BENT = "q = Mul(v, v) c = Mul(q, v) k = Mul(c, small) b = Add(v, k) s = Mul(b, s
 
 CONSTANTS = constants(
     {
+        "most": 3e38,
         "root2": math.sqrt(2),
         "small": 0.044715,
         "slope": math.sqrt(2 / math.pi),
@@ -211,3 +212,9 @@ def test_among_all_passes_a_clamp_behind_does_not_hide_it() -> None:
     body = f"v = Conv(x, w) {ROOT} {FORMS['behind'].replace('y =', 'n =')} y = Relu(n)"
     made, _ = run_passes(imported(build(body, **CONSTANTS)))
     assert [node.kind for node in made.nodes] == ["Conv", "Gelu", "Clamp"]
+
+
+def test_left_where_the_weight_behind_would_overflow() -> None:
+    # 3e38 (e + 1) x is 6e38 GELUs.
+    result = applied(fuse_gelu, graph(ROOT + "a = Add(e, one) p = Mul(v, a) y = Mul(p, most)"))
+    assert "Gelu" not in [node.kind for node in result.graph.nodes]

@@ -97,6 +97,7 @@ def test_sizes_that_do_not_fit(sizes: Array, reason: str) -> None:
         ("a, b, c = Split<axis=3>(x)", 11, "3 parts of 8; before opset 18 they are equal"),
         ("a, b, c = Split<axis=3>(x)", 17, "3 parts of 8; before opset 18 they are equal"),
         ("a, b = Split<axis=3, num_outputs=3>(x)", 18, "sizes [3, 3, 2] for 2 parts"),
+        ("a, b = Split<axis=3>(x)", 18, "neither sizes nor num_outputs"),
         ("a, b = Split<axis=3, num_outputs=0>(x)", 18, "sizes [8] for 2 parts"),
         ("a, b, c, d, e = Split<axis=3, num_outputs=5>(x)", 18, "for 5 parts of 8"),
         ("a, b = Split<axis=3, num_outputs=2>(x)", 13, "not as opset 13 defines it"),
