@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -69,6 +70,22 @@ class ImageSet:
             return (job for place, job in enumerate(self._jobs()) if place in wanted)
 
         return ImageSet(self.name, len(wanted), jobs, synthetic=self.synthetic)
+
+    def watched(self, note: Callable[[Picture], None]) -> ImageSet:
+        """Return the same set, of which each picture that is read is shown to `note` as well.
+
+        `note` runs on the worker that read it, several beside each other.
+        """
+
+        def load(job: Job) -> Picture:
+            picture = job.load()
+            note(picture)
+            return picture
+
+        def jobs() -> Iterator[Job]:
+            return (Job(job.name, partial(load, job)) for job in self._jobs())
+
+        return ImageSet(self.name, self._count, jobs, synthetic=self.synthetic)
 
     def __iter__(self) -> Iterator[Picture]:
         """Yield the pictures. Raises: DatasetError: there is not one that can be read."""

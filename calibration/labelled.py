@@ -68,6 +68,15 @@ def open_labelled(
     return LabelledSet(image_files(folder, root, paths), classes)
 
 
+def listed_classes(folder: str) -> dict[str, str]:
+    """Return the class that `labels.csv` gives each file of `folder`; none without a good one."""
+    root = expanded(folder)
+    try:
+        return dict(_read_csv(root)) if (root / LABELS_CSV).is_file() else {}
+    except DatasetError:
+        return {}
+
+
 def _folders(root: Path) -> list[tuple[str, str]]:
     """Return (file, folder) of every image that lies in a folder of `root`."""
     files = [path.relative_to(root) for path in find_images(root)]

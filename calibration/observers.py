@@ -189,10 +189,15 @@ class RangeTable(Mapping[str, Range]):
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """The histogram of every tensor after `samples` batches."""
+    """The histogram of every tensor after `samples` batches.
+
+    `halves`: those of the first, third, ... batch and of the others, whose sum the histograms are;
+    none of a single batch.
+    """
 
     histograms: Mapping[str, StreamingHistogram]
     samples: int
+    halves: tuple[Mapping[str, StreamingHistogram], ...] = ()
 
     def ranges(self, observer: str | None = None, *, synthetic: bool = False) -> RangeTable:
         """Return each tensor's range by the rule `observer`, a key of `RULES`.
@@ -227,11 +232,14 @@ def observe(
     them by nothing.
     Raises: ObserverError: a tensor holds NaN or an infinity; its name is in the message.
     """
-    histograms = {name: StreamingHistogram(name) for name in names}
+    halves = tuple({name: StreamingHistogram(name) for name in names} for _ in range(2))
     samples = 0
     for batch in batches:
         arrays = [batch[name] for name in names] if isinstance(batch, Mapping) else batch
-        for histogram, values in zip(histograms.values(), arrays, strict=True):
+        for histogram, values in zip(halves[samples % 2].values(), arrays, strict=True):
             histogram.update(values, sample)
         samples += 1
-    return Observations(histograms, samples)
+    if samples < 2:
+        return Observations(halves[0], samples)
+    histograms = {name: one.merge(halves[1][name]) for name, one in halves[0].items()}
+    return Observations(histograms, samples, halves)

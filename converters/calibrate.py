@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -67,14 +67,25 @@ class FloatGraph:
         return {name: memory[name] for name in self.values}
 
 
-def calibrate(graph: Graph, inputs: Iterable[F32]) -> Observations:
+def calibrate(
+    graph: Graph, inputs: Iterable[F32], note_scores: Callable[[F32], None] | None = None
+) -> Observations:
     """Return the histograms of every value that the quantizer needs a range for.
 
-    Args: inputs: float32 [1, C, H, W], streamed: one is held at a time.
+    Args: inputs: float32 [1, C, H, W], streamed: one is held at a time; note_scores: is shown
+        the classes' scores of each.
     Raises: ObserverError: a value is NaN or infinite.
     """
-    values = observed_values(graph)
-    return observe(values, _run_ahead(FloatGraph(graph, values, SLOTS), inputs))
+    values, scores = observed_values(graph), graph.output
+    session = FloatGraph(graph, tuple(dict.fromkeys((*values, scores))), SLOTS)
+
+    def results() -> Iterator[dict[str, Array]]:
+        for result in _run_ahead(session, inputs):
+            if note_scores is not None:
+                note_scores(result[scores])
+            yield result
+
+    return observe(values, results())
 
 
 def _run_ahead(session: FloatGraph, inputs: Iterable[F32]) -> Iterator[dict[str, Array]]:

@@ -22,6 +22,7 @@ from converters.request import (
 from edge.command import new_parser, run_command
 from edge.errors import EdgeError, MissingExtraError
 from edge.preprocess import COLORS, PRESETS
+from edge.text import printable
 
 NAME = "edge-convert"
 KINDS = {
@@ -91,6 +92,11 @@ def parser() -> argparse.ArgumentParser:
         default=DEFAULT_SAMPLES,
         metavar="N",
         help=f"how many of them to calibrate on (default {DEFAULT_SAMPLES})",
+    )
+    data.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit 3, writing nothing, when a fault is found in the calibration set",
     )
     data.add_argument(
         "--observer",
@@ -173,6 +179,7 @@ def request_of(args: argparse.Namespace) -> Request:
         io=IOS[args.io],
         labels=args.labels,
         scores=args.scores,
+        strict=args.strict,
         picture=PreprocessFlags(
             preset=args.preprocess,
             mean=args.mean,
@@ -194,6 +201,8 @@ def run(argv: Sequence[str]) -> int:
     conversion = pipeline.convert(request, bar)
     for note in conversion.source.notes:
         print(f"{NAME}: note: {note}", file=sys.stderr)
+    for finding in conversion.lint.findings if conversion.lint else ():
+        print(f"{NAME}: warning: {printable(str(finding))}", file=sys.stderr)
     conversion.check_gate()
     paths = outputs.save(conversion)
     if args.json:

@@ -49,6 +49,7 @@ def to_json(conversion: Conversion) -> dict[str, Any]:
         "passes": [asdict(report) for report in conversion.source.passes],
         "inventories": {kind: asdict(held) for kind, held in conversion.inventories.items()},
         "ranges": calibrated and calibrated.ranges.to_json(),
+        "calibration_lint": conversion.lint and asdict(conversion.lint),
         "skipped_images": list(calibrated.broken) if calibrated else [],
         "verification": finite(
             {

@@ -8,23 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from calibration.dataset import open_images, tensors
-from calibration.images import ImageSet, Tensors, held_apart
-from calibration.labelled import LabelledSet, open_labelled
+from calibration.dataset import tensors
+from calibration.images import ImageSet, Tensors
+from calibration.labelled import listed_classes
+from calibration.lint import About, Lint, check_overlap, lint
 from calibration.observers import RangeTable
 from calibration.progress import Progress
-from calibration.synthetic import dead_leaves
 from converters.calibrate import calibrate
 from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.inventory import Inventory, inventory
 from converters.memory import give_back
 from converters.onnx_qdq.writer import write_float, write_qdq
+from converters.pictures import Pictures, choose_pictures
 from converters.quantize.assign import assign
 from converters.quantize.params import QuantParams, from_range, from_table
 from converters.quantize.quantized import QuantizedGraph
 from converters.request import TARGETS, Request
-from converters.scores import classes_of
 from converters.source import Source, read_source
 from converters.tflite import writer as tflite
 from converters.verify import FLOAT, Verification, verify
@@ -33,22 +33,8 @@ from edge.errors import GateError
 from edge.files import write_bytes
 from edge.preprocess import lookup_table
 
-VERIFY_IMAGES = 64
 # Another order of sums leaves 80 dB and more of forty architectures.
 MIN_FLOAT32_DB = 40.0
-SYNTHETIC_IMAGES = 64
-SYNTHETIC_SEED = 0
-# Synthetic pictures to verify on are others than those to calibrate on.
-SYNTHETIC_VERIFY_SEED = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Pictures:
-    """What to calibrate on, what to verify on, and what the latter is in words."""
-
-    calibration: ImageSet | Tensors
-    verification: ImageSet | LabelledSet | Tensors
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +44,7 @@ class Calibrated:
     ranges: RangeTable
     input_params: QuantParams
     broken: tuple[str, ...]
+    lint: Lint
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +60,19 @@ class Conversion:
     inventories: Mapping[str, Inventory]  # by format
     moves: tuple[str, ...]  # what TFLite transposes, and for whom
     verification: Verification
+    lint: Lint | None = None  # None where nothing was calibrated
 
     def check_gate(self) -> None:
-        """Raise GateError where an artifact loses more top-1 than the request allows."""
+        """Raise GateError for a fault of the calibration set where the request is strict, or where
+        an artifact loses more top-1 than it allows.
+        """
+        found = self.lint.findings if self.lint else ()
+        if self.request.strict and found:
+            raise GateError(
+                f"{self.request.calibration or 'synthetic images'}: the calibration set has faults "
+                f"({', '.join(finding.code for finding in found)}); --strict allows none. Nothing "
+                "was written; change what the warnings name, or leave out --strict"
+            )
         limit = self.request.max_drop
         if limit is None:
             return
@@ -121,8 +118,21 @@ def convert(request: Request, progress: Progress) -> Conversion:
     _check_float(request, verification)
     held = {kind: inventory(kind, data) for kind, data in artifacts.items()}
     moves = tflite.moves(quantized or source.graph) if "tflite" in artifacts else ()
+    found = calibrated.lint if calibrated else None
+    watch = pictures.watch
+    if found is not None and watch.looks and watch.evaluated:
+        found = found.after("overlap", check_overlap(watch.looks, watch.evaluated))
     return Conversion(
-        request, source, calibrated, quantized, card, artifacts, held, moves, verification
+        request=request,
+        source=source,
+        calibrated=calibrated,
+        quantized=quantized,
+        card=card,
+        artifacts=artifacts,
+        inventories=held,
+        moves=moves,
+        verification=verification,
+        lint=found,
     )
 
 
@@ -145,40 +155,32 @@ def _check_float(request: Request, verification: Verification) -> None:
             )
 
 
-def choose_pictures(request: Request, source: Source) -> Pictures:
-    """Open the folders, or make pictures, and keep some apart to verify on."""
-    calibration: ImageSet | Tensors
-    verification: ImageSet | LabelledSet | Tensors
-    if request.calibration is None:
-        _, height, width, _ = source.input_spec.image_geometry()
-        # Square, and no smaller than what the preprocessing cuts out of a photograph.
-        side = max(height, width, source.card.preprocess.resize or 0)
-        count = min(request.samples, SYNTHETIC_IMAGES)
-        calibration = dead_leaves(count, side, side, SYNTHETIC_SEED)
-        verification = dead_leaves(VERIFY_IMAGES, side, side, SYNTHETIC_VERIFY_SEED)
-        words = "synthetic images" if source.given else "other synthetic images"
-    else:
-        everything = open_images(request.calibration)
-        first, others = held_apart(len(everything), request.samples, VERIFY_IMAGES)
-        calibration, verification = everything.subset(first), everything.subset(others)
-        same = set(first) & set(others)
-        words = "of the calibration images themselves" if same else "images held out of calibration"
-    if request.evaluate is not None:
-        classes = classes_of(source.graph)
-        verification = open_labelled(request.evaluate, classes, source.card.labels)
-        words = f"labelled images of {request.evaluate}"
-    return Pictures(calibration, verification, words)
-
-
 def measure(request: Request, source: Source, pictures: Pictures, progress: Progress) -> Calibrated:
-    """Observe every activation over the calibration pictures."""
-    images = pictures.calibration
-    inputs = tensors(images, source.card.preprocess, source.input_spec)
-    observations = calibrate(source.graph, progress(inputs, len(images), "calibrating"))
+    """Observe every activation over the calibration pictures, and see what is wrong with them."""
+    images, watch = pictures.calibration, pictures.watch
+    are_given = isinstance(images, Tensors)
+    inputs = watch.inputs(
+        tensors(images, source.card.preprocess, source.input_spec),
+        len(images),
+        are_given=are_given,
+    )
+    observations = calibrate(
+        source.graph, progress(inputs, len(images), "calibrating"), watch.scores
+    )
     synthetic = isinstance(images, ImageSet) and images.synthetic
     ranges = observations.ranges(request.observer, synthetic=synthetic)
     broken = tuple(images.broken) if isinstance(images, ImageSet) else ()
-    return Calibrated(ranges, input_params(source, images), broken)
+    about = About(
+        available=pictures.available,
+        labels=source.card.labels,
+        listed=listed_classes(request.calibration or ""),
+        norm=source.norm.opened() if source.norm else None,
+        are_given=are_given,
+        synthetic=synthetic,
+    )
+    found = lint(watch, observations, about)
+    watch.kept.clear()
+    return Calibrated(ranges, input_params(source, images), broken, found)
 
 
 def input_params(source: Source, images: ImageSet | Tensors) -> QuantParams:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from calibration.lint import Lint
 from converters.numbers import decibels, percent, size
 from converters.output_check import OutputCheck
 from converters.pipeline import Conversion
@@ -35,6 +36,8 @@ def render(conversion: Conversion) -> str:
     ]
     if conversion.verification.outputs:
         sections.append(Section("The other outputs", _other_outputs(conversion)))
+    if conversion.lint is not None and conversion.lint.findings:
+        sections.append(Section("What is wrong with the calibration set", [_lint(conversion.lint)]))
     given = conversion.source.given
     if given is not None:
         kept = "Scales, zero points and integers are those of the source, bit for bit"
@@ -124,6 +127,13 @@ def _cautions(conversion: Conversion) -> list[Block]:
                 "(session.x64quantprecision=1)."
             )
     return [Note(note, warning=True) for note in notes]
+
+
+def _lint(lint: Lint) -> Table:
+    return Table(
+        ("found", "", "change"),
+        tuple((f.code, f.sentence, f.change) for f in lint.findings),
+    )
 
 
 def _scores(conversion: Conversion) -> Table:

@@ -57,7 +57,8 @@ class Request:
 
     `labels` and `scores` (the output that holds the classes' scores) are None where the model's own
     card or its shapes decide, `observer` where the kind of pictures does.
-    `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any.
+    `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any;
+    `strict`: whether a fault of the calibration set fails the conversion.
     """
 
     model: Path
@@ -74,6 +75,7 @@ class Request:
     labels: Path | None = None
     scores: str | None = None
     kind: Kind = "int8"
+    strict: bool = False
 
     @property
     def name(self) -> str:

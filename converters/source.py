@@ -15,8 +15,9 @@ from converters.confirm import confirm
 from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.memory import give_back
+from converters.norm import FirstNorm, first_norm
 from converters.onnx_import.border import with_float_border
-from converters.onnx_import.importer import import_onnx, import_quantized
+from converters.onnx_import.importer import import_quantized, import_with_norms
 from converters.onnx_import.load import card_of, drop_trailing_names, load
 from converters.onnx_import.quantized import is_quantized
 from converters.onnx_import.runnable import runnable
@@ -36,7 +37,8 @@ class Source:
     """The model, read and simplified. `notes` are for the user to know.
 
     `given`: its own integers where it is already quantized, else None; `reference`: the model to
-    compare with where ONNX Runtime must not be given the file as it is, else None.
+    compare with where ONNX Runtime must not be given the file as it is, else None; `norm`: its
+    first BatchNormalization, where that tells something about its training.
     """
 
     graph: Graph
@@ -48,6 +50,7 @@ class Source:
     operators: Mapping[str, int]  # of the file, by type
     given: Given | None = None
     reference: bytes | None = None
+    norm: FirstNorm | None = None
 
     @property
     def input_spec(self) -> TensorSpec:
@@ -62,7 +65,7 @@ def read_source(request: Request) -> Source:
     operators = Counter(node.op_type for node in model.graph.node)
     reference = model.SerializeToString() if drop_trailing_names(model) else None
     where = str(request.model)
-    constants = None
+    constants, norm = None, None
     if is_quantized(model) and request.kind == "int8":
         _check_given(request)
         model = with_float_border(model, where)
@@ -74,8 +77,10 @@ def read_source(request: Request) -> Source:
         # Gains that the weights take round some values otherwise: no sign of a misread node.
         read, _ = run_passes(read, GIVEN_PASSES)
     else:
-        graph = import_onnx(model, where)
+        graph, norms = import_with_norms(model, where)
         del model  # the graph has its own weights
+        norm = first_norm(graph, norms)
+        del norms
         graph, passes = run_passes(graph)
         read = graph
     give_back()
@@ -104,7 +109,16 @@ def read_source(request: Request) -> Source:
     if given is not None and reference is not None:
         reference = runnable(onnx.load_model_from_string(reference)).SerializeToString()
     return Source(
-        graph, card, request.model, batch, passes, tuple(notes), dict(operators), given, reference
+        graph=graph,
+        card=card,
+        onnx_file=request.model,
+        batch=batch,
+        passes=passes,
+        notes=tuple(notes),
+        operators=dict(operators),
+        given=given,
+        reference=reference,
+        norm=norm,
     )
 
 

@@ -16,14 +16,13 @@ from converters.graph import Graph, Node
 from converters.onnx_import.constants import FOLDABLE, Constants
 from converters.onnx_import.handlers import HANDLERS
 from converters.onnx_import.inputs import image_input
-from converters.onnx_import.load import STANDARD_DOMAINS, opset_of
+from converters.onnx_import.load import opset_of
 from converters.onnx_import.quantized import (
-    QDQ_OPS,
     READS_INTEGERS,
-    RUNTIME_DOMAIN,
     ConstantIntegers,
     check_form,
     check_reader,
+    in_standard_domain,
     is_quantized,
     refuse_quantized,
 )
@@ -35,6 +34,7 @@ from converters.onnx_import.source import (
     RefusedError,
     Resolved,
     SourceNode,
+    SourceNorm,
 )
 from converters.onnx_import.values import attribute, initializer
 from converters.operators import Constant, Operator, Reshape, Shape
@@ -60,6 +60,17 @@ def import_onnx(model: onnx.ModelProto, where: str, read_inputs: ReadInputs = im
     """
     refuse_quantized(model, where)
     return _import(model, where, read_inputs).finish()
+
+
+def import_with_norms(model: onnx.ModelProto, where: str) -> tuple[Graph, tuple[SourceNorm, ...]]:
+    """Return the Graph, and what the file's BatchNormalizations of images remember, in its order.
+
+    Args and Raises: as `import_onnx`.
+    """
+    refuse_quantized(model, where)
+    importer = _import(model, where, image_input)
+    graph = importer.finish()
+    return graph, tuple(norm for norm in importer.norms if norm.value in graph.shapes)
 
 
 def import_quantized(
@@ -102,6 +113,7 @@ class _Importer:
         self.names: set[str] = set()
         self.total_values = 0
         self.refusals: list[Refusal] = []
+        self.norms: list[SourceNorm] = []
 
     def add(self, proto: onnx.NodeProto) -> None:
         name = proto.name or f"{proto.op_type}_{proto.output[0] if proto.output else ''}"
@@ -125,7 +137,7 @@ class _Importer:
 
     def _convert(self, proto: onnx.NodeProto, name: str) -> Resolved | tuple[Resolved, ...]:
         check_form(proto)
-        proto = _in_standard_domain(proto)
+        proto = in_standard_domain(proto)
         unknown = [key for key in proto.input if key and key not in self.values]
         if unknown:
             raise RefusedError(f"nothing before it makes its input {unknown[0]!r}")
@@ -158,6 +170,10 @@ class _Importer:
             self._append,
         )
         converted = handler(source)
+        if proto.op_type == "BatchNormalization":
+            self.norms.append(
+                SourceNorm(name, source.activation(0).name, source.weights(3), source.weights(4))
+            )
         if isinstance(converted, Dequantized):
             converted = self.integers.add(proto, converted)
         if isinstance(converted, np.ndarray):
@@ -275,20 +291,6 @@ def _is_any_missing(inputs: tuple[Resolved, ...]) -> bool:
         if value.reason:
             raise RefusedError(value.reason)
     return bool(missing)
-
-
-def _in_standard_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
-    """Return the node, its domain spelled as onnx's own tools know it."""
-    # onnxruntime's own QuantizeLinear is ONNX's, in types that came to ONNX later.
-    is_qdq = proto.domain == RUNTIME_DOMAIN and proto.op_type in QDQ_OPS
-    if proto.domain not in STANDARD_DOMAINS and not is_qdq:
-        raise RefusedError(f"operators of the domain {proto.domain!r} are not supported")
-    if not proto.domain:
-        return proto
-    plain = onnx.NodeProto()
-    plain.CopyFrom(proto)
-    plain.domain = ""
-    return plain
 
 
 def _unsupported() -> str:

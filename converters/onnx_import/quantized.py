@@ -9,6 +9,7 @@ import onnx
 
 from converters.errors import ConvertError
 from converters.onnx_import.constants import VIEWS, Constants
+from converters.onnx_import.load import STANDARD_DOMAINS
 from converters.onnx_import.source import Integers, RefusedError, Resolved
 from converters.operators import Constant, Conv, Gemm, Operator
 from converters.quantize.integers import Dequantized, GivenConstants
@@ -95,3 +96,17 @@ class ConstantIntegers:
         elif isinstance(operator, Constant):
             same = (d for d in found if d is not None and d.real is operator.value)
             self.given[name] = GivenConstants(next(same, None))
+
+
+def in_standard_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
+    """Return the node, its domain spelled as onnx's own tools know it."""
+    # onnxruntime's own QuantizeLinear is ONNX's, in types that came to ONNX later.
+    is_qdq = proto.domain == RUNTIME_DOMAIN and proto.op_type in QDQ_OPS
+    if proto.domain not in STANDARD_DOMAINS and not is_qdq:
+        raise RefusedError(f"operators of the domain {proto.domain!r} are not supported")
+    if not proto.domain:
+        return proto
+    plain = onnx.NodeProto()
+    plain.CopyFrom(proto)
+    plain.domain = ""
+    return plain

@@ -46,6 +46,20 @@ class Integers:
     params: QuantParams
 
 
+@dataclass(frozen=True, slots=True)
+class SourceNorm:
+    """What a BatchNormalization of the file remembers of its training.
+
+    `value`: the value in the Graph that it reads, [1, C, ...]; `mean`, `variance`: the running
+    ones of that, float32 [C].
+    """
+
+    name: str
+    value: str
+    mean: F32
+    variance: F32
+
+
 # None: an optional input left out
 Resolved: TypeAlias = Activation | Integers | Missing | Array | None
 

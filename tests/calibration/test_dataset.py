@@ -219,3 +219,23 @@ def test_ready_tensors_with_nan_are_refused() -> None:
     ready = Tensors("x.npz", 3, (3, 8, 8), lambda: iter(rows))
     with pytest.raises(DatasetError, match="tensor 2 holds NaN"):
         list(tensors(ready, PreprocessSpec(), INPUT))
+
+
+def test_a_watched_set_shows_each_picture_that_is_read(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        assert cv2.imwrite(str(tmp_path / name), np.full((8, 8, 3), ord(name[0]), np.uint8))
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    images = open_images(str(tmp_path))
+    assert isinstance(images, ImageSet)
+    seen: dict[str, int] = {}
+
+    def note(picture: Picture) -> None:
+        seen[picture.name] = int(picture.pixels[0, 0, 0])
+
+    watched = images.watched(note)
+    assert [picture.name for picture in watched.subset([0, 1])] == ["a.png"]
+    assert seen == {"a.png": 97}
+    assert [picture.name for picture in watched] == ["a.png", "c.png"]
+    assert seen == {"a.png": 97, "c.png": 99}
+    assert watched.broken == ["b.png"]
+    assert (watched.name, len(watched)) == (images.name, 3)

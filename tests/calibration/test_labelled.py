@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from calibration.images import DatasetError
-from calibration.labelled import open_labelled
+from calibration.labelled import listed_classes, open_labelled
 
 LABELS = ("cat", "dog", "crane", "crane")
 
@@ -133,3 +133,11 @@ def test_folders_without_labelled_images_are_refused(tmp_path: Path) -> None:
         pairs(tmp_path)
     with pytest.raises(DatasetError, match="no such folder"):
         pairs(tmp_path / "missing")
+
+
+def test_the_classes_of_a_set_that_need_not_have_any(tmp_path: Path) -> None:
+    assert listed_classes(str(tmp_path)) == {}
+    (tmp_path / "labels.csv").write_text("file,class\nb.png,dog\na.png,7\n")
+    assert listed_classes(str(tmp_path)) == {"a.png": "7", "b.png": "dog"}
+    (tmp_path / "labels.csv").write_text("name;label\n")
+    assert listed_classes(str(tmp_path)) == {}

@@ -192,3 +192,12 @@ def test_tables_survive_json_and_do_not_change() -> None:
 def test_what_is_no_table_is_refused(data: object) -> None:
     with pytest.raises(ObserverError):
         RangeTable.from_json(data)
+
+
+def test_halves_are_every_other_batch_and_sum_to_the_whole() -> None:
+    batches = [np.random.default_rng(seed).normal(0, seed + 1, 50) for seed in range(5)]
+    observed = observe(["t"], [[batch.astype(np.float32)] for batch in batches])
+    for half, first in zip(observed.halves, (0, 1), strict=True):
+        assert half["t"] == histogram_of(np.concatenate(batches[first::2]).astype(np.float32))
+    assert observed.histograms["t"] == histogram_of(np.concatenate(batches).astype(np.float32))
+    assert observe(["t"], [[batches[0]]]).halves == ()

@@ -4,6 +4,7 @@ import numpy as np
 
 from converters.calibrate import FloatGraph, calibrate
 from converters.onnx_qdq.writer import write_float
+from edge.tensors import F32
 from tests.converters.models import build, imported, normal, run
 
 BODY = "c = Conv<pads=[1,1,1,1]>(x, w) r = Relu(c) y = MaxPool<kernel_shape=[2,2]>(r)"
@@ -51,3 +52,13 @@ def test_each_picture_is_observed_once() -> None:
     histogram = observed.histograms["c"]
     assert (histogram.low, histogram.high) == (values.min(), values.max())
     assert histogram.size == values.size
+
+
+def test_the_scores_of_each_picture_are_shown_in_order() -> None:
+    graph = imported(build(BODY, w=normal(4, 3, 3, 3)))
+    inputs = [normal(*graph.input_shape, seed=seed) for seed in range(4)]
+    shown: list[F32] = []
+    observed = calibrate(graph, inputs, lambda scores: shown.append(scores.copy()))
+    assert "y" not in observed.histograms  # a pool keeps its input's range
+    for x, scores in zip(inputs, shown, strict=True):
+        np.testing.assert_array_equal(scores, run(write_float(graph), x)[0])

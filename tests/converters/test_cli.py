@@ -12,8 +12,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from calibration.synthetic import dead_leaves
 from converters.cli import main
+from converters.mobilenet_v2.architecture import Architecture
+from converters.mobilenet_v2.build import build as build_mobilenet
+from converters.mobilenet_v2.build import initial_weights
 from edge.backends import open_model
+from edge.tensors import F32
 from tests.converters.models import build, normal
 
 KINDS = ("html", "json", "onnx", "tflite")
@@ -231,6 +236,83 @@ def _label_as_float(model: Path, pictures: Path, folder: Path) -> None:
         rows.append(f"{picture.name},{int(backend.run().argmax())}")
         (folder / picture.name).write_bytes((pictures / picture.name).read_bytes())
     (folder / "labels.csv").write_text("\n".join(rows))
+
+
+def _with_a_copy(pictures: Path, folder: Path) -> Path:
+    """Return a folder of the same pictures, one of them twice, without labels."""
+    folder.mkdir()
+    for path in pictures.glob("*.png"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "copy.png").write_bytes((pictures / "03.png").read_bytes())
+    (folder / "labels.csv").write_text((pictures / "labels.csv").read_text() + "\ncopy.png,3")
+    return folder
+
+
+def test_a_fault_of_the_calibration_set_is_a_warning(
+    model_file: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = _with_a_copy(pictures, tmp_path / "twice")
+    args = ["--int8", str(model_file), "-o", str(tmp_path), "--preprocess", "tf", "--json"]
+    assert main([*args, "--calibration", str(twice)]) == 0
+    out, err = capsys.readouterr()
+    assert err.count("edge-convert: warning: ") == 1
+    assert "copy.png = 03.png" in err
+    found = json.loads(out)["calibration_lint"]
+    assert [finding["code"] for finding in found["findings"]] == ["duplicates"]
+    assert found["findings"][0]["severity"] == "warning"
+    assert set(found["passed"]) == {"values", "too-few", "one-class"}
+    assert "copy.png = 03.png" in (tmp_path / "net.int8.html").read_text()
+
+
+def test_strict_makes_it_an_error_that_destroys_nothing(
+    model_file: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    args = ["--int8", str(model_file), "-o", str(out), "--preprocess", "tf", "--strict"]
+    assert main([*args, "--calibration", str(pictures)]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert "calibration set" not in (out / "net.int8.html").read_text()
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    twice = _with_a_copy(pictures, tmp_path / "twice")
+    assert main([*args, "--calibration", str(twice)]) == 3
+    text, err = capsys.readouterr()
+    assert text == ""
+    warning, error = err.splitlines()
+    assert warning.startswith("edge-convert: warning: 1 of 13 calibration images")
+    assert error.startswith(f"edge-convert: error: {twice}: the calibration set has faults (dup")
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_evaluating_on_what_was_calibrated_on_is_a_fault(
+    model_file: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--int8", str(model_file), "-o", str(tmp_path), "--preprocess", "tf", "--strict"]
+    folders = ["--calibration", str(pictures), "--evaluate", str(pictures)]
+    assert main([*args, *folders]) == 3
+    assert "12 of 12 evaluation images were calibrated on" in capsys.readouterr().err
+    assert outputs(tmp_path) == set()
+
+
+def test_a_preset_that_the_model_was_not_trained_with_is_found_without_any_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    architecture = Architecture(0.35, (32, 32), 5)
+    weights = initial_weights(architecture, 0)
+    # What the stem remembers of bytes scaled to [-1, 1]: its convolution, by OpenCV.
+    rows: list[F32] = []
+    for picture in dead_leaves(20, 32, 32, seed=21):
+        planes = cv2.split(np.asarray(picture.pixels[:, :, ::-1], np.float32) / 127.5 - 1)
+        made = [sum(map(cv2.filter2D, planes, (-1,) * 3, k)) for k in weights["stem.weight"]]
+        rows.append(np.array(made, np.float32))
+    values = np.stack(rows)
+    weights["stem.mean"], weights["stem.var"] = values.mean((0, 2, 3)), values.var((0, 2, 3))
+    path = tmp_path / "trained.onnx"
+    onnx.save(build_mobilenet(architecture, weights), path)
+    assert main(["--int8", str(path), "--strict"]) == 3
+    err = capsys.readouterr().err
+    assert "stem.norm, the first BatchNormalization" in err
+    assert "(preset); change --preprocess tf" in err
+    assert main(["--int8", str(path), "--strict", "--preprocess", "tf"]) == 0
 
 
 def test_a_failed_run_leaves_what_was_there(

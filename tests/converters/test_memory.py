@@ -10,7 +10,8 @@ import pytest
 from converters import source
 from converters.graph import Graph
 from converters.memory import give_back
-from converters.onnx_import.importer import import_onnx
+from converters.onnx_import.importer import import_with_norms
+from converters.onnx_import.source import SourceNorm
 from converters.pipeline import write_artifacts
 from converters.request import PreprocessFlags, Request
 from converters.tflite.builder import TfliteBuilder
@@ -70,12 +71,12 @@ def test_no_stage_holds_the_weights_more_than_twice(model: Path) -> None:
 def keep_read(monkeypatch: pytest.MonkeyPatch) -> None:
     held = []
 
-    def kept(model: onnx.ModelProto, where: str) -> Graph:
-        graph = import_onnx(model, where)
+    def kept(model: onnx.ModelProto, where: str) -> tuple[Graph, tuple[SourceNorm, ...]]:
+        graph, norms = import_with_norms(model, where)
         held.append(graph)
-        return graph
+        return graph, norms
 
-    monkeypatch.setattr(source, "import_onnx", kept)
+    monkeypatch.setattr(source, "import_with_norms", kept)
 
 
 def keep_turned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,63 @@
+"""What is kept of a calibration set while it goes by, so that nothing is read twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from calibration.images import Picture, even_steps
+from calibration.lint.look import Look, look_at, look_at_tensor
+from calibration.lint.norm import COLOR_IMAGES
+from edge.preprocess import PreprocessSpec
+from edge.tensors import F32, Array, TensorSpec
+
+
+class Watch:
+    """Looks at pictures, or at tensors, as they are calibrated on.
+
+    `looks`, `evaluated`: by name, of the calibration and of the evaluation set; `kept`: some of
+    the inputs, float32 of `tensor.shape`, at even steps; `lows`, `highs`: [C], of all inputs;
+    `top1`: the class that the float model gives each.
+    """
+
+    def __init__(self, spec: PreprocessSpec, tensor: TensorSpec) -> None:
+        layout, height, width, channels = tensor.image_geometry()
+        self.spec = spec
+        self.channel_axis = 1 if layout == "NCHW" else 3
+        self.looks: dict[str, Look] = {}
+        self.evaluated: dict[str, Look] = {}
+        self.kept: list[F32] = []
+        self.lows: Array = np.full(channels, np.inf)
+        self.highs: Array = np.full(channels, -np.inf)
+        self.top1: list[int] = []
+        self._input_hw = (height, width)
+
+    def picture(self, picture: Picture) -> None:
+        """Look at a picture of the calibration set."""
+        self.looks[picture.name] = look_at(picture, self._input_hw, self.spec.resize)
+
+    def evaluation_picture(self, picture: Picture) -> None:
+        """Look at a picture of the evaluation set."""
+        self.evaluated[picture.name] = look_at(picture, self._input_hw, self.spec.resize)
+
+    def inputs(self, inputs: Iterable[F32], count: int, *, are_given: bool) -> Iterator[F32]:
+        """Pass `count` inputs through; `are_given`: as tensors, of which no picture is seen."""
+        wanted = frozenset(even_steps(count, COLOR_IMAGES))
+        for index, x in enumerate(inputs):
+            if index in wanted:
+                self.kept.append(x)
+            if are_given:
+                self._tensor(index, x)
+            yield x
+
+    def scores(self, scores: F32) -> None:
+        """Note the float model's scores of one input."""
+        if scores.size > 1:  # of one number there is no class
+            self.top1.append(int(scores.argmax()))
+
+    def _tensor(self, index: int, x: F32) -> None:
+        pixels = np.ascontiguousarray(np.moveaxis(x[0], self.channel_axis - 1, 2))
+        self.looks[f"tensor {index}"] = look_at_tensor(pixels)
+        self.lows = np.minimum(self.lows, pixels.min(axis=(0, 1)))
+        self.highs = np.maximum(self.highs, pixels.max(axis=(0, 1)))
