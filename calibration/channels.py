@@ -1,0 +1,53 @@
+"""What values each channel of a tensor takes, from one pass over them in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.histogram import ObserverError
+from edge.tensors import Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channels:
+    """Of each channel, float64 [C]: the least value, the largest, and the mean."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    mean: NDArray[np.float64]
+
+
+def observe_channels(
+    names: Sequence[str], batches: Iterable[Mapping[str, Array]]
+) -> dict[str, Channels]:
+    """Return the channels of every named tensor.
+
+    Args: batches: float32 [1, C, ...] by name, of one shape a name, streamed: one is held at a
+        time.
+    Raises: ObserverError: there is no batch, or a value is NaN or infinite.
+    """
+    lows: dict[str, list[Array]] = {name: [] for name in names}
+    highs: dict[str, list[Array]] = {name: [] for name in names}
+    means: dict[str, list[Array]] = {name: [] for name in names}
+    for batch in batches:
+        for name in names:
+            rows = batch[name].reshape(batch[name].shape[1], -1)
+            lows[name].append(rows.min(axis=1))
+            highs[name].append(rows.max(axis=1))
+            means[name].append(rows.mean(axis=1, dtype=np.float64))
+    return {name: _merged(name, lows[name], highs[name], means[name]) for name in names}
+
+
+def _merged(name: str, lows: list[Array], highs: list[Array], means: list[Array]) -> Channels:
+    if not lows:
+        raise ObserverError(
+            f"tensor {name!r} was never observed; calibrate with at least one image"
+        )
+    low, high = np.min(lows, axis=0), np.max(highs, axis=0)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise ObserverError(f"tensor {name!r} holds NaN or infinite values; check the model")
+    return Channels(low.astype(np.float64), high.astype(np.float64), np.mean(means, axis=0))

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from calibration.channels import observe_channels
+from calibration.histogram import ObserverError
+from edge.tensors import F32
+
+
+def vector(*values: float) -> F32:
+    return np.asarray([values], np.float32)
+
+
+def test_the_ends_and_the_mean_of_each_channel() -> None:
+    batches = [
+        np.random.default_rng(seed).normal(3, 2, (1, 4, 5, 6)).astype(np.float32)
+        for seed in range(3)
+    ]
+    found = observe_channels(["v"], ({"v": x, "other": x} for x in batches))
+    assert found.keys() == {"v"}
+    together = np.concatenate(batches).astype(np.float64).transpose(1, 0, 2, 3).reshape(4, -1)
+    np.testing.assert_array_equal(found["v"].low, together.min(axis=1))
+    np.testing.assert_array_equal(found["v"].high, together.max(axis=1))
+    np.testing.assert_allclose(found["v"].mean, together.mean(axis=1), rtol=1e-12)
+
+
+def test_a_vector_has_a_value_a_channel() -> None:
+    found = observe_channels(["v"], [{"v": vector(1, -2)}, {"v": vector(3, 4)}])
+    assert found["v"].low.tolist() == [1, -2]
+    assert found["v"].high.tolist() == [3, 4]
+    assert found["v"].mean.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite(bad: float) -> None:
+    with pytest.raises(ObserverError, match="'v' holds NaN or infinite"):
+        observe_channels(["v"], [{"v": vector(1, bad)}])
+
+
+def test_no_picture() -> None:
+    with pytest.raises(ObserverError, match="never observed"):
+        observe_channels(["v"], [])
