@@ -14,6 +14,7 @@ from converters.request import (
     DEFAULT_SAMPLES,
     FORMATS,
     IOS,
+    LEVELS,
     TARGETS,
     Format,
     PreprocessFlags,
@@ -104,6 +105,12 @@ def parser() -> argparse.ArgumentParser:
         help="how ranges are chosen (default: mse on pictures, minmax on synthetic ones)",
     )
     data.add_argument(
+        "--optimize",
+        choices=LEVELS,
+        help="how much is tried to lose less than rounding to nearest does (default: fast; then "
+        "best, where --max-drop is not met)",
+    )
+    data.add_argument(
         "--evaluate",
         metavar="DIR",
         help="labelled pictures: labels.csv (file,class) or a folder for each class",
@@ -112,7 +119,8 @@ def parser() -> argparse.ArgumentParser:
         "--max-drop",
         type=float,
         metavar="PP",
-        help="with --evaluate: exit 3, writing nothing, when top-1 drops by more points",
+        help="with --evaluate: exit 3, writing nothing, when top-1 drops by more points "
+        "whatever is tried",
     )
     picture = p.add_argument_group("preprocessing (default: the model's card, else imagenet)")
     picture.add_argument("--preprocess", choices=tuple(PRESETS))
@@ -172,6 +180,7 @@ def request_of(args: argparse.Namespace) -> Request:
         calibration=args.calibration,
         samples=args.samples,
         observer=args.observer,
+        optimize=args.optimize,
         evaluate=args.evaluate,
         max_drop=args.max_drop,
         formats=args.formats or (FORMATS if args.kind == "int8" else ("tflite",)),

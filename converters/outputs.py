@@ -12,7 +12,7 @@ from typing import Any
 
 from converters.numbers import decibels, percent, size
 from converters.pipeline import Conversion
-from converters.report import called, how_calibrated, output_row, render
+from converters.report import called, how_calibrated, how_optimized, output_row, render
 from converters.verify import FLOAT, Verification
 from edge.files import replacing
 from edge.text import printable
@@ -49,6 +49,7 @@ def to_json(conversion: Conversion) -> dict[str, Any]:
         "passes": [asdict(report) for report in conversion.source.passes],
         "inventories": {kind: asdict(held) for kind, held in conversion.inventories.items()},
         "ranges": calibrated and calibrated.ranges.to_json(),
+        "optimization": finite(_optimization(conversion)),
         "calibration_lint": conversion.lint and asdict(conversion.lint),
         "skipped_images": list(calibrated.broken) if calibrated else [],
         "verification": finite(
@@ -69,6 +70,18 @@ def _other_outputs(verification: Verification) -> dict[str, Any]:
     """Return the checks of the outputs beside the scores, where there are any."""
     checks = [asdict(check) for check in verification.outputs]
     return {"other_outputs": checks} if checks else {}
+
+
+def _optimization(conversion: Conversion) -> dict[str, Any] | None:
+    reached = conversion.calibrated.climb if conversion.calibrated else None
+    if reached is None:
+        return None
+    return {
+        "kept": reached.kept,
+        "judged_on": reached.pictures,
+        "rungs": [asdict(rung) for rung in reached.rungs],
+        "equalized": list(reached.equalized),
+    }
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
@@ -100,6 +113,8 @@ def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
         head.append("no pictures were given: --calibration DIR with your camera's is better")
         if conversion.request.evaluate is None:
             head.append("(synthetic ones belong to no class, so agreement on them says little)")
+    if calibrated is not None and calibrated.climb is not None and calibrated.climb.rungs:
+        head.append(how_optimized(calibrated.climb))
     given = conversion.source.given
     if given is not None and given.notes:
         head.append(f"the report has {len(given.notes)} notes on what could not stay as it was")

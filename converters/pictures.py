@@ -25,10 +25,12 @@ class Pictures:
     """What to calibrate on, what to verify on, and what the latter is in words.
 
     `available`: how many pictures there are to calibrate on, of which `calibration` is the part
-    that was asked for; `watch`: looks at both sets as they are read.
+    that was asked for; `watch`: looks at both sets as they are read, but not at `again`, which is
+    `calibration` for whoever reads it once more.
     """
 
     calibration: ImageSet | Tensors
+    again: ImageSet | Tensors
     verification: ImageSet | LabelledSet | Tensors
     words: str
     available: int
@@ -38,6 +40,7 @@ class Pictures:
 def choose_pictures(request: Request, source: Source) -> Pictures:
     """Open the folders, or make pictures, and keep some apart to verify on."""
     calibration: ImageSet | Tensors
+    again: ImageSet | Tensors
     verification: ImageSet | LabelledSet | Tensors
     watch = Watch(source.card.preprocess, source.input_spec)
     if request.calibration is None:
@@ -46,7 +49,7 @@ def choose_pictures(request: Request, source: Source) -> Pictures:
         side = max(height, width, source.card.preprocess.resize or 0)
         count = min(request.samples, SYNTHETIC_IMAGES)
         calibration = dead_leaves(count, side, side, SYNTHETIC_SEED)
-        available = count
+        again, available = calibration, count
         verification = dead_leaves(VERIFY_IMAGES, side, side, SYNTHETIC_VERIFY_SEED)
         words = "synthetic images" if source.given else "other synthetic images"
     else:
@@ -54,6 +57,7 @@ def choose_pictures(request: Request, source: Source) -> Pictures:
         first, others = held_apart(len(everything), request.samples, VERIFY_IMAGES)
         calibration, verification = everything.subset(first), everything.subset(others)
         available = len(everything)
+        again = calibration
         if isinstance(calibration, ImageSet):
             calibration = calibration.watched(watch.picture)
         same = set(first) & set(others)
@@ -66,4 +70,4 @@ def choose_pictures(request: Request, source: Source) -> Pictures:
             labelled if request.calibration is None else replace(labelled, images=watched)
         )
         words = f"labelled images of {request.evaluate}"
-    return Pictures(calibration, verification, words, available, watch)
+    return Pictures(calibration, again, verification, words, available, watch)

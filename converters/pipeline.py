@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibration.dataset import tensors
-from calibration.images import ImageSet, Tensors
+from calibration.images import ImageSet, Tensors, even_steps
 from calibration.labelled import listed_classes
 from calibration.lint import About, Lint, check_overlap, lint
 from calibration.observers import RangeTable
@@ -18,13 +18,13 @@ from converters.calibrate import calibrate
 from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.inventory import Inventory, inventory
+from converters.ladder import PICTURES, PLAIN, Climb, Ground, climb
 from converters.memory import give_back
 from converters.onnx_qdq.writer import write_float, write_qdq
 from converters.pictures import Pictures, choose_pictures
-from converters.quantize.assign import assign
 from converters.quantize.params import QuantParams, from_range, from_table
 from converters.quantize.quantized import QuantizedGraph
-from converters.request import TARGETS, Request
+from converters.request import TARGETS, Level, Request
 from converters.source import Source, read_source
 from converters.tflite import writer as tflite
 from converters.verify import FLOAT, Verification, verify
@@ -39,12 +39,16 @@ MIN_FLOAT32_DB = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What calibration saw: `ranges` by value, and the pictures that could not be read."""
+    """What calibration saw: `ranges` by value, and the pictures that could not be read.
+
+    `climb`: what was tried on top of it, and where it led.
+    """
 
     ranges: RangeTable
     input_params: QuantParams
     broken: tuple[str, ...]
     lint: Lint
+    climb: Climb | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +77,14 @@ class Conversion:
                 f"({', '.join(finding.code for finding in found)}); --strict allows none. Nothing "
                 "was written; change what the warnings name, or leave out --strict"
             )
-        limit = self.request.max_drop
-        if limit is None:
-            return
+        self.check_drop()
+
+    def check_drop(self) -> None:
+        """Raise GateError where an artifact loses more top-1 than the request allows."""
         for kind in self.artifacts:
             drop = self.verification.drop_pp(kind)
-            if drop is not None and drop > limit:
+            limit = self.request.max_drop
+            if limit is not None and drop is not None and drop > limit:
                 raise GateError(
                     f"{self.request.model}: the {self.request.kind} {kind} file is {drop:.2f} "
                     f"points of top-1 below float on {self.verification.pictures}; "
@@ -91,24 +97,45 @@ def convert(request: Request, progress: Progress) -> Conversion:
     """Run every stage. Raises: EdgeError: what cannot be read, converted or verified."""
     source = read_source(request)
     pictures = choose_pictures(request, source)
-    calibrated, quantized = None, None
     if source.given is not None:
-        quantized = source.given.quantized
         request = replace(request, formats=("tflite",))
-    elif request.kind == "int8":
-        calibrated = measure(request, source, pictures, progress)
+        return _built(request, source, pictures, source.given.quantized, None, progress)
+    if request.kind != "int8":
+        return _built(request, source, pictures, source.graph, None, progress)
+    calibrated = measure(request, source, pictures, progress)
+    give_back()
+    for level in request.levels:
+        reached = climb(_ground(request, source, pictures, calibrated, level, progress), level)
         give_back()
-        quantized = assign(source.graph, calibrated.input_params, calibrated.ranges)
+        found = replace(calibrated, ranges=reached.ranges, climb=reached)
+        conversion = _built(request, source, pictures, reached.quantized, found, progress)
+        try:
+            conversion.check_drop()
+        except GateError:
+            continue  # the next level may meet it; whoever asks is told of the last one
+        break
+    return conversion
+
+
+def _built(
+    request: Request,
+    source: Source,
+    pictures: Pictures,
+    subject: QuantizedGraph | Graph,
+    calibrated: Calibrated | None,
+    progress: Progress,
+) -> Conversion:
+    """Write the artifacts of `subject`, and look at what they make of the pictures."""
     card = final_card(source, calibrated, request)
     with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder:
         # In files alone while the runtimes, which hold them once or twice, have them open.
-        made = write_artifacts(request, quantized or source.graph, card)
+        made = write_artifacts(request, subject, card)
         paths = _place_files(Path(folder), made, request.kind)
         del made
         verification = verify(
             card,
             {FLOAT: _reference(source, Path(folder)), **paths},
-            quantized or source.graph,
+            subject,
             pictures.verification,
             pictures.words,
             progress,
@@ -116,21 +143,19 @@ def convert(request: Request, progress: Progress) -> Conversion:
         )
         artifacts = {kind: path.read_bytes() for kind, path in paths.items()}
     _check_float(request, verification)
-    held = {kind: inventory(kind, data) for kind, data in artifacts.items()}
-    moves = tflite.moves(quantized or source.graph) if "tflite" in artifacts else ()
-    found = calibrated.lint if calibrated else None
     watch = pictures.watch
+    found = calibrated.lint if calibrated else None
     if found is not None and watch.looks and watch.evaluated:
         found = found.after("overlap", check_overlap(watch.looks, watch.evaluated))
     return Conversion(
         request=request,
         source=source,
         calibrated=calibrated,
-        quantized=quantized,
+        quantized=subject if isinstance(subject, QuantizedGraph) else None,
         card=card,
         artifacts=artifacts,
-        inventories=held,
-        moves=moves,
+        inventories={kind: inventory(kind, data) for kind, data in artifacts.items()},
+        moves=tflite.moves(subject) if "tflite" in artifacts else (),
         verification=verification,
         lint=found,
     )
@@ -183,6 +208,28 @@ def measure(request: Request, source: Source, pictures: Pictures, progress: Prog
     return Calibrated(ranges, input_params(source, images), broken, found)
 
 
+def _ground(
+    request: Request,
+    source: Source,
+    pictures: Pictures,
+    calibrated: Calibrated,
+    level: Level,
+    progress: Progress,
+) -> Ground:
+    """Return what the ladder to `level` stands on, with as many pictures as it needs."""
+    images = pictures.again
+
+    def measured(graph: Graph) -> RangeTable:
+        inputs = tensors(images, source.card.preprocess, source.input_spec)
+        observations = calibrate(graph, progress(inputs, len(images), "calibrating"))
+        return observations.ranges(request.observer, synthetic=calibrated.ranges.synthetic)
+
+    several = even_steps(len(images), PICTURES[level])
+    held = tensors(images.subset(several), source.card.preprocess, source.input_spec)
+    learned = list(held) if several else []
+    return Ground(source.graph, calibrated.input_params, calibrated.ranges, measured, learned)
+
+
 def input_params(source: Source, images: ImageSet | Tensors) -> QuantParams:
     """Return the input's parameters: the best for all bytes, or for the tensors that were given."""
     if isinstance(images, Tensors):
@@ -199,7 +246,7 @@ def final_card(source: Source, calibrated: Calibrated | None, request: Request) 
     if calibrated is None:
         scheme = {"scheme": "float16 weights"} if request.kind == "float16" else {}
         return replace(source.card, quantization=scheme)
-    ranges = calibrated.ranges
+    ranges, reached = calibrated.ranges, calibrated.climb
     return replace(
         source.card,
         quantization={
@@ -209,6 +256,7 @@ def final_card(source: Source, calibrated: Calibrated | None, request: Request) 
             "synthetic": ranges.synthetic,
             "skipped_images": len(calibrated.broken),
             "target": request.target,
+            "optimized": reached.kept if reached else PLAIN,
         },
     )
 

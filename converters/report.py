@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from calibration.lint import Lint
+from converters.ladder import PLAIN, Climb
 from converters.numbers import decibels, percent, size
 from converters.output_check import OutputCheck
 from converters.pipeline import Conversion
@@ -44,6 +45,9 @@ def render(conversion: Conversion) -> str:
         kept += ", but for these:" if given.notes else "."
         notes = [Note(note) for note in (kept, *given.notes)]
         sections.append(Section("What became of the source's integers", [*notes]))
+    reached = conversion.calibrated.climb if conversion.calibrated else None
+    if reached is not None and reached.rungs:
+        sections.append(Section("What was tried to lose less", _rungs(reached)))
     if conversion.verification.tensors:
         sections.append(Section("Where the error comes from", _tensors(conversion)))
     sections += [
@@ -75,6 +79,25 @@ def how_calibrated(conversion: Conversion) -> str:
     ranges = conversion.calibrated.ranges
     kind = "synthetic images" if ranges.synthetic else "images"
     return f"calibrated on {ranges.samples} {kind}, "
+
+
+def how_optimized(reached: Climb) -> str:
+    """Return in a sentence what was kept of what was tried."""
+    found = {rung.name: rung.sqnr_db for rung in reached.rungs}
+    on = f"on {reached.pictures} calibration images kept apart for this"
+    if reached.kept == PLAIN:
+        return f"{PLAIN} kept: nothing that was tried did better {on}"
+    return f"{reached.kept}: {decibels(found[PLAIN])} became {decibels(found[reached.kept])} {on}"
+
+
+def _rungs(reached: Climb) -> list[Block]:
+    rows = [(r.name, decibels(r.sqnr_db), "kept" if r.kept else "") for r in reached.rungs]
+    said = how_optimized(reached)
+    blocks: list[Block] = [
+        Note(f"{said[0].upper()}{said[1:]}."),
+        Table(("how it was quantized", "SQNR", ""), tuple(rows)),
+    ]
+    return blocks
 
 
 def _headline(conversion: Conversion) -> Tiles:

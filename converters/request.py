@@ -18,6 +18,9 @@ TARGETS: dict[str, Literal["uint8", "int8"]] = {"any": "uint8", "arm": "int8"}
 IOS: dict[str, Io] = {"int8": "integer", "uint8": "uint8", "float32": "float32"}
 # What an artifact computes with; float16 is that of its weights alone.
 Kind = Literal["int8", "float32", "float16"]
+# How much is tried to lose less than rounding to nearest does, from nothing on.
+Level = Literal["none", "fast", "best"]
+LEVELS: tuple[Level, ...] = ("none", "fast", "best")
 DEFAULT_PRESET = "imagenet"
 DEFAULT_SAMPLES = 128
 
@@ -56,8 +59,8 @@ class Request:
     """One conversion. Paths and folders are as the user wrote them.
 
     `labels` and `scores` (the output that holds the classes' scores) are None where the model's own
-    card or its shapes decide, `observer` where the kind of pictures does.
-    `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any;
+    card or its shapes decide, `observer` where the kind of pictures does, `optimize` where the gate
+    does. `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any;
     `strict`: whether a fault of the calibration set fails the conversion.
     """
 
@@ -66,6 +69,7 @@ class Request:
     calibration: str | None = None
     samples: int = DEFAULT_SAMPLES
     observer: str | None = None
+    optimize: Level | None = None
     evaluate: str | None = None
     max_drop: float | None = None
     formats: tuple[Format, ...] = FORMATS
@@ -80,6 +84,13 @@ class Request:
     @property
     def name(self) -> str:
         return self.model.stem
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """What to try one after another, until the gate is met."""
+        if self.optimize is not None:
+            return (self.optimize,)
+        return ("fast", "best") if self.max_drop is not None else ("fast",)
 
     def path(self, output: str) -> Path:
         """Return where the output ("onnx", "tflite", "json", "html") goes."""

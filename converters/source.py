@@ -131,10 +131,11 @@ def writer_versions() -> dict[str, str]:
 
 def _check_given(request: Request) -> None:
     """Refuse what an already quantized file leaves no room for."""
-    if request.calibration is not None or request.observer is not None:
+    if (request.calibration, request.observer, request.optimize) != (None, None, None):
         raise ConvertError(
-            f"{request.model}: already quantized: its scales are kept, so that it takes no "
-            "--calibration and no --observer; leave them out, or give the float32 model"
+            f"{request.model}: already quantized: its scales and integers are kept, so that it "
+            "takes no --calibration, --observer or --optimize; leave them out, or give the float32 "
+            "model"
         )
     if "tflite" not in request.formats:
         raise ConvertError(

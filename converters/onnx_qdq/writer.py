@@ -164,6 +164,23 @@ def write_qdq(
         128. ONNX Runtime on x86 runs every convolution in integers only with uint8;
         io: whether input and outputs are integers as activations are, uint8, or float32.
     """
+    model, dtype = _network(quantized, activation, io)
+    metadata = {CARD_KEY: card.to_json()}
+    if io != "float32":
+        metadata[TENSORS_KEY] = json.dumps(_meanings(quantized, dtype))
+    helper.set_model_props(model, metadata)
+    return model
+
+
+def write_network(quantized: QuantizedGraph) -> onnx.ModelProto:
+    """Return the int8 model alone, from uint8 inputs to uint8 outputs."""
+    return _network(quantized, "uint8", "integer")[0]
+
+
+def _network(
+    quantized: QuantizedGraph, activation: Activation, io: Io
+) -> tuple[onnx.ModelProto, Activation]:
+    """Return the model without metadata, and the integers that its inputs and outputs are."""
     graph = quantized.graph
     writer = _QdqWriter(quantized, activation, io)
     for name in graph.inputs:
@@ -174,17 +191,13 @@ def write_qdq(
         writer.write_node(node)
         if graph.consumers[node.output] and not isinstance(node.operator, Requantize):
             writer.dequantize(node.output, f"{node.output}/real")
-    metadata = {CARD_KEY: card.to_json()}
     if io == "float32":
         for name in graph.outputs:
             writer.dequantize(name, name)
-    else:
-        metadata[TENSORS_KEY] = json.dumps(_meanings(quantized, writer.dtype(graph.outputs[0])))
-    dtype = "float32" if io == "float32" else writer.dtype(graph.outputs[0])
+    integers = writer.dtype(graph.outputs[0])
+    dtype = "float32" if io == "float32" else integers
     inputs, outputs = (dict.fromkeys(names, dtype) for names in (graph.inputs, graph.outputs))
-    model = _model(graph, writer.nodes, inputs, outputs)
-    helper.set_model_props(model, metadata)
-    return model
+    return _model(graph, writer.nodes, inputs, outputs), integers
 
 
 def _meanings(quantized: QuantizedGraph, activation: Activation) -> dict[str, object]:

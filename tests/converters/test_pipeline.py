@@ -12,10 +12,12 @@ from calibration.progress import silent
 from converters import outputs, pipeline
 from converters.errors import ConvertError
 from converters.graph import Graph
+from converters.ladder import Climb, Ground, climb
 from converters.onnx_import.load import card_of
 from converters.operators import Conv
 from converters.pipeline import Conversion
-from converters.request import PreprocessFlags, Request
+from converters.report import render
+from converters.request import Level, PreprocessFlags, Request
 from converters.source import read_source
 from converters.tflite.writer import write_float_tflite
 from edge.backends import open_model
@@ -268,6 +270,45 @@ def test_the_gate_passes_what_it_should_and_stops_what_it_should(
     )
     with pytest.raises(GateError, match=r"int8 \w+ file is \d+\.\d\d points of top-1 below"):
         spoiled.check_gate()
+
+
+def test_a_gate_that_is_not_met_is_tried_at_the_next_level(
+    conversion: Conversion, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def noted(ground: Ground, level: Level) -> Climb:
+        tried.append(level)
+        return climb(ground, level)
+
+    monkeypatch.setattr(pipeline, "climb", noted)
+    request = replace(conversion.request, evaluate=str(pictures), max_drop=100.0)
+    pipeline.convert(request, silent)
+    assert tried == ["fast"]
+    impossible = pipeline.convert(replace(request, max_drop=-101.0), silent)
+    assert tried == ["fast", "fast", "best"]
+    with pytest.raises(GateError, match="Nothing was written"):
+        impossible.check_gate()
+
+
+def test_what_was_tried_is_in_every_report(model_file: Path, tmp_path: Path) -> None:
+    request = Request(model_file, tmp_path, picture=PreprocessFlags(preset="tf"))
+    conversion = pipeline.convert(request, silent)  # synthetic pictures are enough to climb on
+    assert conversion.calibrated is not None
+    reached = conversion.calibrated.climb
+    assert reached is not None
+    assert len(reached.rungs) > 1
+    found = outputs.to_json(conversion)["optimization"]
+    assert [rung["name"] for rung in found["rungs"]] == [rung.name for rung in reached.rungs]
+    assert conversion.card.quantization["optimized"] == reached.kept
+    assert reached.kept in outputs.to_text(conversion, ())
+    assert all(rung.name in render(conversion) for rung in reached.rungs)
+    plain = pipeline.convert(replace(request, optimize="none"), silent)
+    assert plain.calibrated is not None
+    assert plain.calibrated.climb is not None
+    assert plain.calibrated.climb.rungs == ()
+    assert plain.card.quantization["optimized"] == "ranges alone"
+    assert "What was tried" not in render(plain)
 
 
 def test_a_model_whose_output_is_no_single_row_is_refused(tmp_path: Path) -> None:

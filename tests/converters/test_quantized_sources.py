@@ -270,7 +270,8 @@ def test_a_fixed_batch_becomes_one_picture(tmp_path: Path) -> None:
     ("changes", "reason"),
     [
         ({"calibration": "photos"}, "takes no --calibration"),
-        ({"observer": "mse"}, "and no --observer"),
+        ({"observer": "mse"}, "takes no --calibration, --observer"),
+        ({"optimize": "none"}, "or --optimize"),
         ({"formats": ("onnx",)}, "only TFLite is written"),
         ({"kind": "float32"}, "give the float32 model"),
         ({"kind": "float16"}, "give the float32 model"),

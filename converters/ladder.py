@@ -1,0 +1,162 @@
+"""From plain rounding to what loses least: each rung is kept only if it helps.
+
+What helps is seen on calibration pictures that the rungs did not learn from: the scores of the
+quantized network, in its own integers, against those of the float one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import onnxruntime
+
+from calibration.channels import observe_channels
+from calibration.metrics import centred_energies, decibels
+from calibration.observers import RangeTable
+from converters.calibrate import FloatGraph
+from converters.graph import Graph
+from converters.onnx_qdq.writer import write_network
+from converters.quantize.assign import assign
+from converters.quantize.equalize import equalize, groups
+from converters.quantize.params import QuantParams
+from converters.quantize.quantized import QuantizedGraph
+from converters.refine import Steps, refine
+from converters.request import Level
+from edge.backends.onnx import EXACT_KERNELS
+from edge.tensors import F32
+
+# Pictures to learn from and to judge by, half of them each.
+PICTURES: dict[Level, int] = {"none": 0, "fast": 32, "best": 128}
+# Fewer tell chance from gain too seldom.
+LEAST_PICTURES = 16
+PLAIN = "ranges alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is done to the plain network."""
+
+    name: str
+    steps: Steps
+    equalized: bool = False
+
+
+BIASES = Recipe("biases corrected", Steps(rounding=False))
+EQUALIZED = Recipe("channels equalized, biases corrected", Steps(rounding=False), equalized=True)
+ROUNDED = Recipe("weights rounded in second order, biases corrected", Steps())
+ALL = Recipe(
+    "channels equalized, weights rounded in second order, biases corrected", Steps(), equalized=True
+)
+# `fast` stops at the first that helps, and tries first what mostly helps best.
+RECIPES: dict[Level, tuple[Recipe, ...]] = {
+    "none": (),
+    "fast": (EQUALIZED, BIASES),
+    "best": (BIASES, EQUALIZED, ROUNDED, ALL),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One way to quantize, how far its scores are from float's on pictures new to it, in dB."""
+
+    name: str
+    sqnr_db: float
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """Where it led. `ranges` are those of `quantized`; `pictures` were judged by, 0 for none."""
+
+    quantized: QuantizedGraph
+    ranges: RangeTable
+    rungs: tuple[Rung, ...] = ()
+    pictures: int = 0
+    equalized: tuple[str, ...] = ()  # what was done to the channels
+
+    @property
+    def kept(self) -> str:
+        """What was done to the plain network, in words."""
+        return next((rung.name for rung in self.rungs if rung.kept), PLAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every rung stands on.
+
+    `measure` gives the ranges of another Graph over the calibration pictures; `pictures`: float32
+    [1, C, H, W] each, some of those.
+    """
+
+    graph: Graph
+    input_params: QuantParams
+    ranges: RangeTable
+    measure: Callable[[Graph], RangeTable]
+    pictures: Sequence[F32]
+
+
+def climb(ground: Ground, level: Level) -> Climb:
+    """Return the network in int8, as good as the rungs up to `level` make it."""
+    plain = Climb(assign(ground.graph, ground.input_params, ground.ranges), ground.ranges)
+    if level == "none" or len(ground.pictures) < LEAST_PICTURES:
+        return plain
+    # Every other one, so that both halves are of the same kind.
+    learned, judged = ground.pictures[::2], ground.pictures[1::2]
+    judge = _Judge(ground.graph, judged)
+    best, best_db = plain, judge(plain.quantized)
+    found = {PLAIN: best_db}
+    kept = PLAIN
+    for recipe in RECIPES[level]:
+        made = _made(recipe, ground, plain, learned)
+        found[recipe.name] = judge(made.quantized)
+        if found[recipe.name] > best_db:
+            best, best_db, kept = made, found[recipe.name], recipe.name
+            if level == "fast":
+                break
+    rungs = tuple(Rung(name, sqnr_db, name == kept) for name, sqnr_db in found.items())
+    return replace(best, rungs=rungs, pictures=len(judged))
+
+
+def _made(recipe: Recipe, ground: Ground, plain: Climb, learned: Sequence[F32]) -> Climb:
+    start = plain
+    if recipe.equalized:
+        names = [name for group in groups(ground.graph) for name in group.values]
+        runner = FloatGraph(ground.graph, names)
+        channels = observe_channels(names, (runner.run(x) for x in ground.pictures))
+        equal = equalize(ground.graph, channels)
+        ranges = ground.measure(equal.graph)
+        quantized = assign(equal.graph, ground.input_params, ranges)
+        start = Climb(quantized, ranges, equalized=equal.changed)
+    return replace(start, quantized=refine(start.quantized, learned, recipe.steps))
+
+
+class _Judge:
+    """Holds the float scores of some pictures."""
+
+    def __init__(self, graph: Graph, pictures: Sequence[F32]) -> None:
+        runner = FloatGraph(graph, [graph.output])
+        self._pictures = pictures
+        self._expected = [runner.run(x)[graph.output].reshape(1, -1).copy() for x in pictures]
+
+    def __call__(self, quantized: QuantizedGraph) -> float:
+        """Return the SQNR of the scores, each picture's centred, in dB."""
+        graph = quantized.graph
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.add_session_config_entry(*EXACT_KERNELS)
+        session = onnxruntime.InferenceSession(
+            write_network(quantized).SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+        )
+        given, made = (
+            quantized.activations[name].spec(name, graph.shapes[name], "uint8")
+            for name in (graph.input, graph.output)
+        )
+        signal = noise = 0.0
+        for x, expected in zip(self._pictures, self._expected, strict=True):
+            (scores,) = session.run([graph.output], {graph.input: given.quantize(x)})
+            energies = centred_energies(expected, made.dequantize(scores).reshape(1, -1))
+            signal, noise = signal + energies[0], noise + energies[1]
+        return decibels(signal, noise)

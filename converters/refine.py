@@ -1,0 +1,205 @@
+"""Better integers for the weights and biases of a quantized network, layer after layer.
+
+The network is walked once in order, in its own integers, over some pictures. Each layer sees what
+the layers before it, already refined, really give it. First its weights are rounded so that their
+errors undo each other on those inputs; then its bias is moved until the output's mean is that of
+the float network, channel by channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converters.calibrate import FloatGraph
+from converters.graph import Graph, Node
+from converters.onnx_qdq.node_session import NodeSession, sources
+from converters.operators import Constant, Conv, Gemm, Requantize, clamp_of
+from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
+from converters.quantize.second_order import F64, round_weights, second_moments, shrunk
+from converters.quantize.weights import SUM_LIMIT
+from converters.quantize.windows import groups_of, windows
+from edge.tensors import F32
+
+# What all pictures take at the widest place of the network; it sets how many there are.
+HELD_BYTES = 1 << 27
+MOST_PICTURES = 64
+# Second moments are estimated from so many windows.
+WINDOWS = 4096
+# A matrix of as many inputs squared is inverted; a larger layer is rounded to nearest.
+MOST_INPUTS = 2048
+# A bias moves the mean behind a clamp by the share of outputs that are not clamped. Where few are
+# not, the mean is off for another reason too: noise before a ReLU raises the mean behind it. A bias
+# that made up for that would move the few outputs that count.
+LEAST_OPEN = 0.5
+CORRECTIONS = 2
+WORKERS = 2
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What is done to each layer."""
+
+    rounding: bool = True
+    biases: bool = True
+
+
+def refine(quantized: QuantizedGraph, inputs: Iterable[F32], steps: Steps) -> QuantizedGraph:
+    """Return the network with the same scales and better integers.
+
+    Args: inputs: float32 [1, C, H, W], as in calibration; the first of them are taken, as many as
+        HELD_BYTES allows.
+    """
+    graph = quantized.graph
+    pictures = list(_first(inputs, _pictures_held(graph)))
+    means = _float_means(quantized, pictures) if steps.biases else {}
+    walk = _Walk(quantized, pictures)
+    for node in graph.nodes:
+        if isinstance(node.operator, Constant | Requantize):
+            continue  # the session of whoever reads it holds it
+        if steps.rounding and isinstance(node.operator, Conv | Gemm):
+            walk.round(node, node.operator)
+        output = walk.run(node)
+        for _ in range(CORRECTIONS):
+            if node.output not in means or not walk.correct(node, output, means[node.output]):
+                break
+            output = walk.run(node)
+        walk.keep(node, output)
+    return walk.quantized
+
+
+def _first(inputs: Iterable[F32], count: int) -> Iterable[F32]:
+    for _, x in zip(range(count), inputs, strict=False):
+        yield x
+
+
+def _pictures_held(graph: Graph) -> int:
+    """Return how many pictures' integers fit where the network holds most at once."""
+    last = {name: node.name for node in graph.nodes for name in node.inputs}
+    held = sum(int(np.prod(shape)) for shape in graph.inputs.values())
+    most = held
+    for node in graph.nodes:
+        held += int(np.prod(graph.shapes[node.output]))
+        most = max(most, held)
+        gone = {name for name in (*node.inputs, node.output) if last.get(name) in (node.name, None)}
+        held -= sum(int(np.prod(graph.shapes[name])) for name in gone)
+    return max(1, min(MOST_PICTURES, HELD_BYTES // most))
+
+
+def _float_means(quantized: QuantizedGraph, pictures: Iterable[F32]) -> Mapping[str, F64]:
+    """Return float64 [N, channels]: each picture's means of what every layer makes, as floats.
+
+    They are those of the values within the integers' range: what is cut off there cannot be made
+    up for by moving all others.
+    """
+    graph = quantized.graph
+    nodes = [node for node in graph.nodes if isinstance(node.operator, Conv | Gemm)]
+    runner = FloatGraph(graph, [node.output for node in nodes])
+    means: dict[str, list[F64]] = {node.output: [] for node in nodes}
+    for x in pictures:
+        found = runner.run(x)
+        for node in nodes:
+            params = quantized.activations[node.output]
+            within = np.clip(found[node.output], params.low, params.high)
+            means[node.output].append(_channel_means(node, within))
+    return {name: np.concatenate(rows) for name, rows in means.items()}
+
+
+def _channel_means(node: Node, values: NDArray[np.generic]) -> F64:
+    """Return float64 [N, channels] of what a Conv [N, C, H, W] or a Gemm [N, ..., C] makes."""
+    axis = 1 if isinstance(node.operator, Conv) else values.ndim - 1
+    others = tuple(i for i in range(1, values.ndim) if i != axis)
+    means: F64 = values.mean(axis=others, dtype=np.float64)
+    return means
+
+
+class _Walk:
+    """The network as far as it is refined, and the integers that are still to be read."""
+
+    def __init__(self, quantized: QuantizedGraph, pictures: list[F32]) -> None:
+        graph = quantized.graph
+        self.weights = dict(quantized.weights)
+        self.quantized = QuantizedGraph(graph, quantized.activations, self.weights)
+        spec = quantized.activations[graph.input].spec(graph.input, graph.input_shape, "uint8")
+        self._integers = {graph.input: np.concatenate([spec.quantize(x) for x in pictures])}
+        self._last = {name: node.name for node in graph.nodes for name in sources(graph, node)}
+        self._count = len(pictures)
+
+    def run(self, node: Node) -> Bytes:
+        """Return uint8 [N, ...]: what a node makes of what it reads."""
+        session = NodeSession(self.quantized, node)
+        shape = self.quantized.graph.shapes[node.output]
+        made = np.empty((self._count, *shape[1:]), np.uint8)
+
+        def one(picture: int) -> None:
+            made[picture] = session.run(self._integers, picture)[0]
+
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="refine") as pool:
+            list(pool.map(one, range(self._count)))
+        return made
+
+    def round(self, node: Node, operator: Conv | Gemm) -> None:
+        """Round a layer's weights by the second moments of what it reads."""
+        old = self.weights[node.name]
+        groups = groups_of(operator)
+        weight = operator.weight.reshape(groups, len(operator.weight) // groups, -1)
+        if weight.shape[-1] > MOST_INPUTS:
+            return
+        (source,) = sources(self.quantized.graph, node)
+        given = self.quantized.activations[node.inputs[0]]
+        read = windows(operator, self._integers[source], given.zero_point[0] + 128, WINDOWS, 0)
+        mean, moments = second_moments(read)
+        scale = np.asarray(old.params.scale, np.float64).reshape(weight.shape[:2])
+        rounded = round_weights(
+            weight.astype(np.float64), scale, shrunk(moments, samples=read.shape[1])
+        )
+        # The mean of the sums stays: it was left out of the moments.
+        lost = np.einsum("gok,gk->go", weight - rounded * scale[:, :, None], mean) / scale
+        self._replace(node, old, rounded.reshape(old.weight.shape), lost.reshape(-1))
+
+    def correct(self, node: Node, output: Bytes, means: F64) -> bool:
+        """Move a layer's bias so that its output's mean comes near to `means` [N, channels].
+
+        Returns: whether it was moved: not by what the spread over the pictures explains as well.
+        """
+        params = self.quantized.activations[node.output]
+        found = _channel_means(node, output) - (params.zero_point[0] + 128)
+        apart = means - found * params.scale[0]
+        mean = apart.mean(axis=0)
+        # James and Stein's positive part: nothing is left of a mean within its standard error.
+        variance = apart.var(axis=0) / max(1, len(apart) - 1)
+        mean *= np.maximum(0.0, 1 - variance / np.maximum(np.square(mean), 1e-300))
+        if clamp_of(node.operator) is not None:
+            mean /= np.maximum(
+                _channel_means(node, (output > 0) & (output < 255)).mean(0), LEAST_OPEN
+            )
+        old = self.weights[node.name]
+        return self._replace(node, old, old.weight, mean / old.bias_scale)
+
+    def keep(self, node: Node, output: Bytes) -> None:
+        """Hold the output for whoever reads it, and let go of what nobody reads any more."""
+        self._integers[node.output] = output
+        for name in (*sources(self.quantized.graph, node), node.output):
+            if self._last.get(name) in (node.name, None):
+                self._integers.pop(name, None)
+
+    def _replace(
+        self, node: Node, old: QuantizedWeights, weight: NDArray[np.int8], added: F64
+    ) -> bool:
+        """Take new weights, and a bias moved by `added` [O] steps, where no sum can overflow."""
+        bias = old.bias + np.rint(added)
+        new = replace(
+            old, weight=weight, bias=np.clip(bias, -SUM_LIMIT, SUM_LIMIT - 1).astype(np.int32)
+        )
+        if new.largest_sum().max() >= SUM_LIMIT or not (
+            np.any(new.bias != old.bias) or weight is not old.weight
+        ):
+            return False
+        self.weights[node.name] = new
+        return True

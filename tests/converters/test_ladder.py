@@ -1,0 +1,131 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calibration.observers import RangeTable
+from converters import ladder
+from converters.calibrate import calibrate
+from converters.graph import Graph
+from converters.ladder import LEAST_PICTURES, PLAIN, RECIPES, Ground, climb
+from converters.passes import run_passes
+from converters.quantize.params import from_range
+from converters.quantize.quantized import QuantizedGraph
+from converters.refine import Steps
+from converters.request import LEVELS, Level
+from edge.tensors import F32
+from tests.converters.models import Constants, build, imported, normal
+
+CONSTANTS: Constants = {
+    "w": normal(8, 3, 3, 3),
+    "v": normal(8, 8, 1, 1, seed=1) * np.exp(normal(8, 1, 1, 1, seed=2, spread=2)),
+    "u": normal(4, 8, 3, 3, seed=3),
+}
+BODY = "a = Conv(x, w) b = Relu(a) c = Conv(b, v) d = Conv(c, u) y = GlobalAveragePool(d)"
+
+
+def images(count: int) -> list[F32]:
+    return [normal(1, 3, 8, 8, seed=s) for s in range(count)]
+
+
+def ranges(graph: Graph) -> RangeTable:
+    return calibrate(graph, images(32)).ranges("mse")
+
+
+@pytest.fixture(scope="module")
+def ground() -> Ground:
+    graph, _ = run_passes(imported(build(BODY, **CONSTANTS)))
+    return Ground(graph, from_range(-3.0, 3.0), ranges(graph), ranges, images(32))
+
+
+def spoiled(quantized: QuantizedGraph) -> QuantizedGraph:
+    """Return the network with one layer's integers turned round."""
+    name, old = next(iter(quantized.weights.items()))
+    turned = {**quantized.weights, name: replace(old, weight=old.weight[::-1])}
+    return QuantizedGraph(quantized.graph, quantized.activations, turned)
+
+
+def same(quantized: QuantizedGraph, *_: object) -> QuantizedGraph:
+    return quantized
+
+
+def worse(quantized: QuantizedGraph, *_: object) -> QuantizedGraph:
+    return spoiled(quantized)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_kept_rung_is_the_best_that_was_tried(ground: Ground, level: Level) -> None:
+    reached = climb(ground, level)
+    if level == "none":
+        assert reached.rungs == ()
+        assert reached.kept == PLAIN
+        return
+    assert reached.rungs[0].name == PLAIN
+    kept = [rung for rung in reached.rungs if rung.kept]
+    assert [rung.name for rung in kept] == [reached.kept]
+    assert kept[0].sqnr_db == max(rung.sqnr_db for rung in reached.rungs)
+    assert reached.pictures == 16
+
+
+def test_best_tries_everything_and_fast_stops_at_what_helps(ground: Ground) -> None:
+    best, fast = climb(ground, "best"), climb(ground, "fast")
+    assert [rung.name for rung in best.rungs] == [PLAIN, *(r.name for r in RECIPES["best"])]
+    assert [rung.kept for rung in fast.rungs] == [False] * (len(fast.rungs) - 1) + [True]
+    assert fast.rungs[-1].sqnr_db > fast.rungs[0].sqnr_db
+
+
+@pytest.mark.parametrize("level", ["fast", "best"])
+def test_what_does_harm_is_not_kept(
+    ground: Ground, level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "refine", worse)
+    reached = climb(ground, level)
+    assert reached.kept == PLAIN
+    assert len(reached.rungs) == 1 + len(RECIPES[level])
+    assert reached.equalized == ()
+    assert reached.ranges is ground.ranges
+
+
+def test_what_is_no_better_is_not_kept(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ladder, "refine", same)
+    monkeypatch.setattr(ladder, "RECIPES", {"fast": RECIPES["fast"][1:]})
+    assert climb(ground, "fast").kept == PLAIN
+
+
+def test_pictures_to_learn_from_and_to_judge_by_are_others(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: list[F32] = []
+
+    def noted(quantized: QuantizedGraph, pictures: Sequence[F32], _: Steps) -> QuantizedGraph:
+        learned.extend(pictures)
+        return quantized
+
+    judged: list[F32] = []
+    judge = ladder._Judge
+
+    class Noted(judge):  # type: ignore[misc, valid-type]
+        def __init__(self, graph: Graph, pictures: Sequence[F32]) -> None:
+            judged.extend(pictures)
+            super().__init__(graph, pictures)
+
+    monkeypatch.setattr(ladder, "refine", noted)
+    monkeypatch.setattr(ladder, "_Judge", Noted)
+    climb(ground, "fast")
+    assert learned
+    assert judged
+    assert not {x.tobytes() for x in learned} & {x.tobytes() for x in judged}
+
+
+def test_too_few_pictures_are_not_climbed_on(ground: Ground) -> None:
+    few = replace(ground, pictures=ground.pictures[: LEAST_PICTURES - 1])
+    assert climb(few, "best").rungs == ()
+    enough = replace(ground, pictures=ground.pictures[:LEAST_PICTURES])
+    assert climb(enough, "fast").rungs
+
+
+def test_ranges_are_those_of_what_was_kept(ground: Ground) -> None:
+    reached = climb(ground, "fast")
+    assert reached.equalized
+    assert reached.ranges["c"] != ground.ranges["c"]
