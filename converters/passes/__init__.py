@@ -13,10 +13,12 @@ from converters.passes.fuse_gelu import fuse_gelu
 from converters.passes.fuse_hard_swish import fuse_hard_swish
 from converters.passes.fuse_rsqrt import fuse_rsqrt
 from converters.passes.lower_affine import lower_affine
+from converters.passes.remove_constant_channels import remove_constant_channels
 from converters.passes.remove_unused import remove_unused
 
 # In order: a function is recognised once its constants are joined, and before a clamp of it is; a
-# clamp can only join its convolution once the BatchNormalization between is gone.
+# clamp can only join its convolution once the BatchNormalization between is gone; what a channel is
+# bounded by is known once its clamp has joined.
 PASSES: tuple[Pass, ...] = (
     remove_unused,
     fold_affine,
@@ -25,6 +27,7 @@ PASSES: tuple[Pass, ...] = (
     fuse_rsqrt,
     lower_affine,
     fold_clamp,
+    remove_constant_channels,
 )
 # Of a file that is already quantized: none of these changes a weight, whose integers are given.
 GIVEN_PASSES: tuple[Pass, ...] = (
