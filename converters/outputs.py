@@ -13,6 +13,8 @@ from typing import Any
 from converters.numbers import decibels, percent, size
 from converters.pipeline import Conversion
 from converters.report import called, how_calibrated, how_optimized, output_row, render
+from converters.report_structure import savings
+from converters.saving import Saving
 from converters.verify import FLOAT, Verification
 from edge.files import replacing
 from edge.text import printable
@@ -48,6 +50,7 @@ def to_json(conversion: Conversion) -> dict[str, Any]:
         "already_quantized": given and {"notes": list(given.notes)},
         "passes": [asdict(report) for report in conversion.source.passes],
         "inventories": {kind: asdict(held) for kind, held in conversion.inventories.items()},
+        "saving": conversion.saving and asdict(conversion.saving),
         "ranges": calibrated and calibrated.ranges.to_json(),
         "optimization": finite(_optimization(conversion)),
         "calibration_lint": conversion.lint and asdict(conversion.lint),
@@ -106,6 +109,8 @@ def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
         scores = repr(conversion.card.scores)
         lines += ["", f"the figures above are of the classes' scores, {scores}; beside them:"]
         lines += map(printable, _aligned(table))
+    if conversion.saving is not None:
+        lines += ["", _saved(conversion.saving)]
     calibrated = conversion.calibrated
     name = conversion.source.card.name
     head = [f"{name}: {how_calibrated(conversion)}compared on {verification.pictures}"]
@@ -122,6 +127,16 @@ def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
     if skipped:
         head.append(f"{skipped} broken images were passed over")
     return "\n".join([*head, "", *lines, "", *(f"wrote {path}" for path in paths)])
+
+
+def _saved(found: Saving) -> str:
+    """Return a sentence on the channels that were removed."""
+    count = sum(change.before - change.after for change in found.channels.values())
+    figures = (
+        f"{title} {before} to {after} ({-share:+.2%})"
+        for title, before, after, share in savings(found)
+    )
+    return f"{count} channels are constant or unread and were removed: {', '.join(figures)}"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -8,47 +8,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from calibration.dataset import tensors
-from calibration.images import ImageSet, Tensors, even_steps
-from calibration.labelled import listed_classes
-from calibration.lint import About, Lint, check_overlap, lint
-from calibration.observers import RangeTable
+from calibration.lint import Lint, check_overlap
 from calibration.progress import Progress
-from converters.calibrate import calibrate
 from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.inventory import Inventory, inventory
-from converters.ladder import PICTURES, PLAIN, Climb, Ground, climb
+from converters.ladder import PLAIN, climb
+from converters.measure import Calibrated, ground, measure
 from converters.memory import give_back
 from converters.onnx_qdq.writer import write_float, write_qdq
 from converters.pictures import Pictures, choose_pictures
-from converters.quantize.params import QuantParams, from_range, from_table
+from converters.quantize.assign import assign
 from converters.quantize.quantized import QuantizedGraph
-from converters.request import TARGETS, Level, Request
+from converters.request import TARGETS, Format, Request
+from converters.saving import Saving, compare_times, saving
 from converters.source import Source, read_source
 from converters.tflite import writer as tflite
 from converters.verify import FLOAT, Verification, verify
 from edge.card import ModelCard
-from edge.errors import GateError
+from edge.errors import EdgeError, GateError
 from edge.files import write_bytes
-from edge.preprocess import lookup_table
 
 # Another order of sums leaves 80 dB and more of forty architectures.
 MIN_FLOAT32_DB = 40.0
-
-
-@dataclass(frozen=True, slots=True)
-class Calibrated:
-    """What calibration saw: `ranges` by value, and the pictures that could not be read.
-
-    `climb`: what was tried on top of it, and where it led.
-    """
-
-    ranges: RangeTable
-    input_params: QuantParams
-    broken: tuple[str, ...]
-    lint: Lint
-    climb: Climb | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +47,7 @@ class Conversion:
     moves: tuple[str, ...]  # what TFLite transposes, and for whom
     verification: Verification
     lint: Lint | None = None  # None where nothing was calibrated
+    saving: Saving | None = None  # by channels that were removed, where some were
 
     def check_gate(self) -> None:
         """Raise GateError for a fault of the calibration set where the request is strict, or where
@@ -105,7 +88,7 @@ def convert(request: Request, progress: Progress) -> Conversion:
     calibrated = measure(request, source, pictures, progress)
     give_back()
     for level in request.levels:
-        reached = climb(_ground(request, source, pictures, calibrated, level, progress), level)
+        reached = climb(ground(request, source, pictures, calibrated, level, progress), level)
         give_back()
         found = replace(calibrated, ranges=reached.ranges, climb=reached)
         conversion = _built(request, source, pictures, reached.quantized, found, progress)
@@ -141,6 +124,7 @@ def _built(
             progress,
             is_given=source.given is not None,
         )
+        saved = _saving(request, source, calibrated, subject, paths)
         artifacts = {kind: path.read_bytes() for kind, path in paths.items()}
     _check_float(request, verification)
     watch = pictures.watch
@@ -158,7 +142,37 @@ def _built(
         moves=tflite.moves(subject) if "tflite" in artifacts else (),
         verification=verification,
         lint=found,
+        saving=saved,
     )
+
+
+def _saving(
+    request: Request,
+    source: Source,
+    calibrated: Calibrated | None,
+    subject: QuantizedGraph | Graph,
+    paths: Mapping[str, Path],
+) -> Saving | None:
+    """Return what the artifacts save beside what they would be with all channels."""
+    if source.whole is None:
+        return None
+    kind: Format = "tflite" if "tflite" in paths else "onnx"
+    whole: QuantizedGraph | Graph = source.whole
+    times_ms = None
+    try:
+        if calibrated is not None:
+            # The values have the same names, and ranges that take as long to compute with.
+            whole = assign(source.whole, calibrated.input_params, calibrated.ranges)
+        alone = replace(request, formats=(kind,))
+        path = paths[kind].with_name(f"whole.{kind}")
+        write_bytes(path, write_artifacts(alone, whole, source.card)[kind])
+        times_ms = compare_times(path, paths[kind], source.graph.output)
+        give_back()
+    except EdgeError:
+        # What was removed may be what cannot be quantized.
+        whole = source.whole
+    left = source.graph if isinstance(whole, Graph) else subject
+    return saving(whole, left, kind, times_ms, half=request.kind == "float16")
 
 
 def _check_float(request: Request, verification: Verification) -> None:
@@ -178,64 +192,6 @@ def _check_float(request: Request, verification: Verification) -> None:
                 "something else, as with values within that are NaN or too large. Nothing was "
                 "written; please report the model"
             )
-
-
-def measure(request: Request, source: Source, pictures: Pictures, progress: Progress) -> Calibrated:
-    """Observe every activation over the calibration pictures, and see what is wrong with them."""
-    images, watch = pictures.calibration, pictures.watch
-    are_given = isinstance(images, Tensors)
-    inputs = watch.inputs(
-        tensors(images, source.card.preprocess, source.input_spec),
-        len(images),
-        are_given=are_given,
-    )
-    observations = calibrate(
-        source.graph, progress(inputs, len(images), "calibrating"), watch.scores
-    )
-    synthetic = isinstance(images, ImageSet) and images.synthetic
-    ranges = observations.ranges(request.observer, synthetic=synthetic)
-    broken = tuple(images.broken) if isinstance(images, ImageSet) else ()
-    about = About(
-        available=pictures.available,
-        labels=source.card.labels,
-        listed=listed_classes(request.calibration or ""),
-        norm=source.norm.opened() if source.norm else None,
-        are_given=are_given,
-        synthetic=synthetic,
-    )
-    found = lint(watch, observations, about)
-    watch.kept.clear()
-    return Calibrated(ranges, input_params(source, images), broken, found)
-
-
-def _ground(
-    request: Request,
-    source: Source,
-    pictures: Pictures,
-    calibrated: Calibrated,
-    level: Level,
-    progress: Progress,
-) -> Ground:
-    """Return what the ladder to `level` stands on, with as many pictures as it needs."""
-    images = pictures.again
-
-    def measured(graph: Graph) -> RangeTable:
-        inputs = tensors(images, source.card.preprocess, source.input_spec)
-        observations = calibrate(graph, progress(inputs, len(images), "calibrating"))
-        return observations.ranges(request.observer, synthetic=calibrated.ranges.synthetic)
-
-    several = even_steps(len(images), PICTURES[level])
-    held = tensors(images.subset(several), source.card.preprocess, source.input_spec)
-    learned = list(held) if several else []
-    return Ground(source.graph, calibrated.input_params, calibrated.ranges, measured, learned)
-
-
-def input_params(source: Source, images: ImageSet | Tensors) -> QuantParams:
-    """Return the input's parameters: the best for all bytes, or for the tensors that were given."""
-    if isinstance(images, Tensors):
-        lows, highs = zip(*((float(row.min()), float(row.max())) for row in images), strict=True)
-        return from_range(min(lows), max(highs))
-    return from_table(lookup_table(source.card.preprocess, source.input_spec).astype(float))
 
 
 def final_card(source: Source, calibrated: Calibrated | None, request: Request) -> ModelCard:

@@ -9,7 +9,7 @@ from converters.ladder import PLAIN, Climb
 from converters.numbers import decibels, percent, size
 from converters.output_check import OutputCheck
 from converters.pipeline import Conversion
-from converters.report_structure import FORMATS, structure
+from converters.report_structure import FORMATS, saved, structure
 from converters.sqnr_plot import sqnr_plot
 from converters.tensor_check import TensorCheck
 from converters.verify import FLOAT
@@ -50,6 +50,8 @@ def render(conversion: Conversion) -> str:
         sections.append(Section("What was tried to lose less", _rungs(reached)))
     if conversion.verification.tensors:
         sections.append(Section("Where the error comes from", _tensors(conversion)))
+    if conversion.saving is not None:
+        sections.append(Section("What was saved", saved(conversion)))
     sections += [
         Section("What was written", structure(conversion)),
         Section("The card", [_card(conversion)]),

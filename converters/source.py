@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from converters.onnx_import.importer import import_quantized, import_with_norms
 from converters.onnx_import.load import card_of, drop_trailing_names, load
 from converters.onnx_import.quantized import is_quantized
 from converters.onnx_import.runnable import runnable
-from converters.passes import GIVEN_PASSES, PassReport, run_passes
+from converters.passes import GIVEN_PASSES, SHRINK, SIMPLIFY, PassReport, run_passes
 from converters.quantize.given import Given, take
 from converters.quantize.given_gains import fold_gains
 from converters.request import DEFAULT_PRESET, PreprocessFlags, Request
@@ -38,7 +38,8 @@ class Source:
 
     `given`: its own integers where it is already quantized, else None; `reference`: the model to
     compare with where ONNX Runtime must not be given the file as it is, else None; `norm`: its
-    first BatchNormalization, where that tells something about its training.
+    first BatchNormalization, where that tells something about its training; `whole`: the graph
+    with the channels that were removed from `graph`, None where none were.
     """
 
     graph: Graph
@@ -51,6 +52,7 @@ class Source:
     given: Given | None = None
     reference: bytes | None = None
     norm: FirstNorm | None = None
+    whole: Graph | None = None
 
     @property
     def input_spec(self) -> TensorSpec:
@@ -65,7 +67,7 @@ def read_source(request: Request) -> Source:
     operators = Counter(node.op_type for node in model.graph.node)
     reference = model.SerializeToString() if drop_trailing_names(model) else None
     where = str(request.model)
-    constants, norm = None, None
+    constants, norm, whole = None, None, None
     if is_quantized(model) and request.kind == "int8":
         _check_given(request)
         model = with_float_border(model, where)
@@ -81,8 +83,10 @@ def read_source(request: Request) -> Source:
         del model  # the graph has its own weights
         norm = first_norm(graph, norms)
         del norms
-        graph, passes = run_passes(graph)
-        read = graph
+        graph, passes = run_passes(graph, SIMPLIFY)
+        read, more = run_passes(graph, SHRINK)
+        whole = graph if any(report.changed for report in more) else None
+        graph, passes = read, passes + more
     give_back()
     if "tflite" in request.formats:
         tflite.check(graph, where)
@@ -119,6 +123,7 @@ def read_source(request: Request) -> Source:
         given=given,
         reference=reference,
         norm=norm,
+        whole=whole and replace(whole, scores=graph.scores),
     )
 
 

@@ -17,9 +17,8 @@ from converters.passes.remove_constant_channels import remove_constant_channels
 from converters.passes.remove_unused import remove_unused
 
 # In order: a function is recognised once its constants are joined, and before a clamp of it is; a
-# clamp can only join its convolution once the BatchNormalization between is gone; what a channel is
-# bounded by is known once its clamp has joined.
-PASSES: tuple[Pass, ...] = (
+# clamp can only join its convolution once the BatchNormalization between is gone.
+SIMPLIFY: tuple[Pass, ...] = (
     remove_unused,
     fold_affine,
     fuse_gelu,
@@ -27,8 +26,10 @@ PASSES: tuple[Pass, ...] = (
     fuse_rsqrt,
     lower_affine,
     fold_clamp,
-    remove_constant_channels,
 )
+# What a channel is bounded by is known once its clamp has joined. The nodes stay, with fewer.
+SHRINK: tuple[Pass, ...] = (remove_constant_channels,)
+PASSES = (*SIMPLIFY, *SHRINK)
 # Of a file that is already quantized: none of these changes a weight, whose integers are given.
 GIVEN_PASSES: tuple[Pass, ...] = (
     remove_unused,

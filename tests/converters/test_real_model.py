@@ -50,3 +50,16 @@ def test_nothing_is_left_in_float_and_nothing_is_moved(real: Conversion) -> None
     assert onnx.count("QLinearAdd") == 10
     assert onnx.count("Transpose") == 2
     assert tflite.count("PAD", "PADV2", "TRANSPOSE", "QUANTIZE", "DEQUANTIZE") == 0
+
+
+def test_channels_that_died_in_training_are_gone(real: Conversion) -> None:
+    # Seven of the first convolution's 32 have no weights, one is never above 0 behind it, and one
+    # is not read: all but one, which fills up a multiple of 8.
+    saving = real.saving
+    assert saving is not None
+    layers = {name: (change.before, change.after) for name, change in saving.channels.items()}
+    assert list(layers.values()) == [(32, 24), (32, 24)]
+    # 112 x 112 places: 3 x 3 x 3 and 3 x 3 products a channel, and 16 of the next layer.
+    saved = 112 * 112 * 8 * (27 + 9 + 16)
+    assert saving.multiply_adds.before - saving.multiply_adds.after == saved
+    assert saving.inference_ms is not None

@@ -1,0 +1,92 @@
+"""What calibration measures, and what the ladder stands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calibration.dataset import tensors
+from calibration.images import ImageSet, Tensors, even_steps
+from calibration.labelled import listed_classes
+from calibration.lint import About, Lint, lint
+from calibration.observers import RangeTable
+from calibration.progress import Progress
+from converters.calibrate import calibrate
+from converters.graph import Graph
+from converters.ladder import PICTURES, Climb, Ground
+from converters.pictures import Pictures
+from converters.quantize.params import QuantParams, from_range, from_table
+from converters.request import Level, Request
+from converters.source import Source
+from edge.preprocess import lookup_table
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What calibration saw: `ranges` by value, and the pictures that could not be read.
+
+    `climb`: what was tried on top of it, and where it led.
+    """
+
+    ranges: RangeTable
+    input_params: QuantParams
+    broken: tuple[str, ...]
+    lint: Lint
+    climb: Climb | None = None
+
+
+def measure(request: Request, source: Source, pictures: Pictures, progress: Progress) -> Calibrated:
+    """Observe every activation over the calibration pictures, and see what is wrong with them."""
+    images, watch = pictures.calibration, pictures.watch
+    are_given = isinstance(images, Tensors)
+    inputs = watch.inputs(
+        tensors(images, source.card.preprocess, source.input_spec),
+        len(images),
+        are_given=are_given,
+    )
+    observations = calibrate(
+        source.graph, progress(inputs, len(images), "calibrating"), watch.scores
+    )
+    synthetic = isinstance(images, ImageSet) and images.synthetic
+    ranges = observations.ranges(request.observer, synthetic=synthetic)
+    broken = tuple(images.broken) if isinstance(images, ImageSet) else ()
+    about = About(
+        available=pictures.available,
+        labels=source.card.labels,
+        listed=listed_classes(request.calibration or ""),
+        norm=source.norm.opened() if source.norm else None,
+        are_given=are_given,
+        synthetic=synthetic,
+    )
+    found = lint(watch, observations, about)
+    watch.kept.clear()
+    return Calibrated(ranges, input_params(source, images), broken, found)
+
+
+def ground(
+    request: Request,
+    source: Source,
+    pictures: Pictures,
+    calibrated: Calibrated,
+    level: Level,
+    progress: Progress,
+) -> Ground:
+    """Return what the ladder to `level` stands on, with as many pictures as it needs."""
+    images = pictures.again
+
+    def measured(graph: Graph) -> RangeTable:
+        inputs = tensors(images, source.card.preprocess, source.input_spec)
+        observations = calibrate(graph, progress(inputs, len(images), "calibrating"))
+        return observations.ranges(request.observer, synthetic=calibrated.ranges.synthetic)
+
+    several = even_steps(len(images), PICTURES[level])
+    held = tensors(images.subset(several), source.card.preprocess, source.input_spec)
+    learned = list(held) if several else []
+    return Ground(source.graph, calibrated.input_params, calibrated.ranges, measured, learned)
+
+
+def input_params(source: Source, images: ImageSet | Tensors) -> QuantParams:
+    """Return the input's parameters: the best for all bytes, or for the tensors that were given."""
+    if isinstance(images, Tensors):
+        lows, highs = zip(*((float(row.min()), float(row.max())) for row in images), strict=True)
+        return from_range(min(lows), max(highs))
+    return from_table(lookup_table(source.card.preprocess, source.input_spec).astype(float))
