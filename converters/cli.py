@@ -17,12 +17,11 @@ from converters.request import (
     LEVELS,
     TARGETS,
     Format,
-    PreprocessFlags,
     Request,
 )
 from edge.command import new_parser, run_command
 from edge.errors import EdgeError, MissingExtraError
-from edge.preprocess import COLORS, PRESETS
+from edge.picture_flags import add_picture_flags, picture_flags
 from edge.text import printable
 
 NAME = "edge-convert"
@@ -122,17 +121,7 @@ def parser() -> argparse.ArgumentParser:
         help="with --evaluate: exit 3, writing nothing, when top-1 drops by more points "
         "whatever is tried",
     )
-    picture = p.add_argument_group("preprocessing (default: the model's card, else imagenet)")
-    picture.add_argument("--preprocess", choices=tuple(PRESETS))
-    picture.add_argument("--mean", type=_numbers, metavar="M[,M,M]", help="of pixels in 0..1")
-    picture.add_argument("--std", type=_numbers, metavar="S[,S,S]", help="of pixels in 0..1")
-    picture.add_argument(
-        "--resize",
-        type=_resize,
-        metavar="N|none",
-        help="short side before the centre is cropped to the input's size",
-    )
-    picture.add_argument("--color", choices=COLORS, help="channel order the model was trained on")
+    add_picture_flags(p, "the model's card")
     return p
 
 
@@ -141,22 +130,6 @@ def _formats(text: str) -> tuple[Format, ...]:
     if not chosen or set(text.split(",")) - set(FORMATS):
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: onnx, tflite or onnx,tflite")
     return chosen
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: numbers, as 0.5,0.5,0.5") from None
-
-
-def _resize(text: str) -> int:
-    """Return the side in pixels, 0 for none."""
-    if text == "none":
-        return 0
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a number of pixels, or none")
-    return int(text)
 
 
 class UsageError(EdgeError):
@@ -189,13 +162,7 @@ def request_of(args: argparse.Namespace) -> Request:
         labels=args.labels,
         scores=args.scores,
         strict=args.strict,
-        picture=PreprocessFlags(
-            preset=args.preprocess,
-            mean=args.mean,
-            std=args.std,
-            resize=args.resize,
-            color=args.color,
-        ),
+        picture=picture_flags(args),
     )
 
 

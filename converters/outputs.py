@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from converters.numbers import decibels, percent, size
 from converters.pipeline import Conversion
 from converters.report import called, how_calibrated, how_optimized, output_row, render
 from converters.report_structure import savings
 from converters.saving import Saving
 from converters.verify import FLOAT, Verification
+from edge.figures import decibels, finite, percent, size
 from edge.files import replacing
-from edge.text import printable
+from edge.text import aligned, printable
 
 
 def save(conversion: Conversion) -> tuple[Path, ...]:
@@ -87,28 +86,19 @@ def _optimization(conversion: Conversion) -> dict[str, Any] | None:
     }
 
 
-def finite(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
-    """Return a JSON value with infinities and NaN, which JSON has no word for, as None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    return [finite(item) for item in value] if isinstance(value, list) else value
-
-
 def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
     """Return the summary for a terminal."""
     verification = conversion.verification
     rows: list[tuple[str, ...]] = [("", "top-1", "agrees", "SQNR", "size", "ms")]
     rows += [(called(conversion, kind), *cells(verification, kind)) for kind in verification.scores]
-    lines = _aligned(rows)
+    lines = aligned(rows)
     if verification.outputs:
         kinds = tuple(conversion.artifacts)
         table = [("output", "shape", *(f"SQNR, {called(conversion, kind)}" for kind in kinds))]
         table += [output_row(check, kinds) for check in verification.outputs]
         scores = repr(conversion.card.scores)
         lines += ["", f"the figures above are of the classes' scores, {scores}; beside them:"]
-        lines += map(printable, _aligned(table))
+        lines += map(printable, aligned(table))
     if conversion.saving is not None:
         lines += ["", _saved(conversion.saving)]
     calibrated = conversion.calibrated
@@ -137,16 +127,6 @@ def _saved(found: Saving) -> str:
         for title, before, after, share in savings(found)
     )
     return f"{count} channels are constant or unread and were removed: {', '.join(figures)}"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return a table's lines; its first column is left-aligned."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        row[0].ljust(widths[0])
-        + "".join(f"  {c.rjust(w)}" for c, w in zip(row[1:], widths[1:], strict=True))
-        for row in rows
-    ]
 
 
 def cells(verification: Verification, kind: str) -> tuple[str, ...]:

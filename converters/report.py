@@ -6,13 +6,13 @@ import math
 
 from calibration.lint import Lint
 from converters.ladder import PLAIN, Climb
-from converters.numbers import decibels, percent, size
 from converters.output_check import OutputCheck
 from converters.pipeline import Conversion
 from converters.report_structure import FORMATS, saved, structure
 from converters.sqnr_plot import sqnr_plot
 from converters.tensor_check import TensorCheck
 from converters.verify import FLOAT
+from edge.figures import decibels, percent, size
 from edge.page import (
     Block,
     Facts,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from converters.blocks import Block, blocks
 from converters.graph import Graph, Node
-from converters.numbers import decibels, percent, size
 from converters.operators import Weighted, multiply_adds
 from converters.pipeline import Conversion
 from converters.saving import Saving, constant_bytes
+from edge.figures import decibels, percent, size
 from edge.page import Block as PageBlock
 from edge.page import Facts, Note, Table
 

@@ -1,13 +1,13 @@
-"""What a conversion is asked to do, and what picture the model expects."""
+"""What a conversion is asked to do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from converters.quantize.quantized import Io
-from edge.preprocess import PRESETS, PreprocessSpec
+from edge.picture_flags import NO_FLAGS, PreprocessFlags
 
 Format = Literal["onnx", "tflite"]
 FORMATS: tuple[Format, ...] = ("onnx", "tflite")
@@ -21,37 +21,7 @@ Kind = Literal["int8", "float32", "float16"]
 # How much is tried to lose less than rounding to nearest does, from nothing on.
 Level = Literal["none", "fast", "best"]
 LEVELS: tuple[Level, ...] = ("none", "fast", "best")
-DEFAULT_PRESET = "imagenet"
 DEFAULT_SAMPLES = 128
-
-
-@dataclass(frozen=True, slots=True)
-class PreprocessFlags:
-    """The flags that describe the picture, None where not given; `resize` 0 means none."""
-
-    preset: str | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    resize: int | None = None
-    color: Literal["rgb", "bgr", "gray"] | None = None
-
-    def apply(self, base: PreprocessSpec) -> PreprocessSpec:
-        """Return the preset, or else `base`, changed by every flag that was given.
-
-        A preset is in colour: where `base`, which knows the model, is gray, it is turned gray.
-        Raises: PreprocessError: the flags do not go together.
-        """
-        spec = PRESETS[self.preset] if self.preset else base
-        color = self.color or ("gray" if base.color == "gray" else None)
-        if color is not None:
-            spec = spec.with_color(color)
-        if self.mean is not None:
-            spec = replace(spec, mean=self.mean)
-        if self.std is not None:
-            spec = replace(spec, std=self.std)
-        if self.resize is not None:
-            spec = replace(spec, resize=self.resize or None)
-        return spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +45,7 @@ class Request:
     formats: tuple[Format, ...] = FORMATS
     target: str = "any"
     io: Io = "integer"
-    picture: PreprocessFlags = PreprocessFlags()
+    picture: PreprocessFlags = NO_FLAGS
     labels: Path | None = None
     scores: str | None = None
     kind: Kind = "int8"

@@ -24,11 +24,12 @@ from converters.onnx_import.runnable import runnable
 from converters.passes import GIVEN_PASSES, SHRINK, SIMPLIFY, PassReport, run_passes
 from converters.quantize.given import Given, take
 from converters.quantize.given_gains import fold_gains
-from converters.request import DEFAULT_PRESET, PreprocessFlags, Request
+from converters.request import Request
 from converters.scores import choose_scores, classes_of
 from converters.tflite import writer as tflite
 from edge.card import MAX_LABEL_CHARS, ModelCard, check_label_count, read_labels
-from edge.preprocess import PRESETS, PreprocessSpec
+from edge.picture_flags import DEFAULT_PRESET, NO_FLAGS, default_preprocess
+from edge.preprocess import PreprocessSpec
 from edge.tensors import TensorSpec
 
 
@@ -91,8 +92,10 @@ def read_source(request: Request) -> Source:
     if "tflite" in request.formats:
         tflite.check(graph, where)
     notes = []
-    preprocess = request.picture.apply(card.preprocess if card else _default_preprocess(graph))
-    if card is None and request.picture == PreprocessFlags():
+    preprocess = request.picture.apply(
+        card.preprocess if card else default_preprocess(_channels(graph))
+    )
+    if card is None and request.picture == NO_FLAGS:
         notes.append(
             f"{request.model.name} says nothing about its preprocessing: --preprocess "
             f"{DEFAULT_PRESET} is assumed; give the one that it was trained with"
@@ -152,11 +155,6 @@ def _check_given(request: Request) -> None:
 def _printable(name: str) -> str:
     """Return the name of a file, which may hold anything, as a card may hold it."""
     return "".join(c if c.isprintable() else "_" for c in name)[:MAX_LABEL_CHARS]
-
-
-def _default_preprocess(graph: Graph) -> PreprocessSpec:
-    spec = PRESETS[DEFAULT_PRESET]
-    return spec.with_color("gray") if _channels(graph) == 1 else spec
 
 
 def _channels(graph: Graph) -> int:

@@ -1,7 +1,8 @@
-"""Text that came from a file or a runtime, made fit for a terminal."""
+"""Text that came from a file or a runtime, made fit for a terminal, and tables there."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from unicodedata import east_asian_width
 
 
@@ -25,3 +26,15 @@ def cut(text: str, columns: int) -> str:
         if used > columns:
             return text[:place]
     return text
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table's lines: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]

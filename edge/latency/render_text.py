@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from edge.latency import describe
 from edge.latency.compare import Comparison
 from edge.latency.stats import FIGURES
 from edge.latency.summary import Summary
 from edge.page import duration, milliseconds
+from edge.text import aligned
 
 COLUMNS = 80
 
@@ -31,7 +32,7 @@ def render_text(summary: Summary) -> str:
         ),
         f"{describe.temperature(summary)} · {describe.throttling(summary)}",
         "",
-        *_align(("ms", "count", *FIGURES), describe.rows(summary)),
+        *aligned((("ms", "count", *FIGURES), *describe.rows(summary))),
         "",
         *_wrapped(describe.remarks(summary)),
         *_wrapped(f"note: {text}" for text in describe.cautions(summary)),
@@ -54,7 +55,7 @@ def render_comparison(comparison: Comparison) -> str:
         )
         for stage in comparison.stages
     ]
-    lines = [_side("A", comparison.a), _side("B", comparison.b), "", *_align(head, rows)]
+    lines = [_side("A", comparison.a), _side("B", comparison.b), "", *aligned((head, *rows))]
     return "\n".join(lines) + "\n"
 
 
@@ -72,15 +73,3 @@ def _ratio(ratio: float | None) -> str:
 
 def _wrapped(texts: Iterable[str]) -> list[str]:
     return [line for text in texts for line in textwrap.wrap(text, COLUMNS, break_long_words=False)]
-
-
-def _align(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in (head, *rows)
-    ]

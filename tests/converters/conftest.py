@@ -15,7 +15,8 @@ from converters import pipeline
 from converters.mobilenet_v2.architecture import Architecture
 from converters.mobilenet_v2.build import build, initial_weights
 from converters.pipeline import Conversion
-from converters.request import PreprocessFlags, Request
+from converters.request import Request
+from edge.picture_flags import PreprocessFlags
 from tests.converters import models
 
 SIDE = 32

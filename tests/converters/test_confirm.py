@@ -15,7 +15,8 @@ from converters.errors import ConvertError
 from converters.graph import Node
 from converters.operators import Affine, Conv
 from converters.pipeline import Conversion
-from converters.request import PreprocessFlags, Request
+from converters.request import Request
+from edge.picture_flags import PreprocessFlags
 from tests.converters.artifacts import quantized_of
 from tests.converters.models import Constants, build, f32, imported, int64, normal
 

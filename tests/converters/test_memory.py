@@ -13,8 +13,9 @@ from converters.memory import give_back
 from converters.onnx_import.importer import import_with_norms
 from converters.onnx_import.source import SourceNorm
 from converters.pipeline import write_artifacts
-from converters.request import PreprocessFlags, Request
+from converters.request import Request
 from converters.tflite.builder import TfliteBuilder
+from edge.picture_flags import PreprocessFlags
 from tests.converters.models import Constants, build, normal
 
 LAYERS, CHANNELS = 32, 256

@@ -17,12 +17,13 @@ from converters.onnx_import.load import card_of
 from converters.operators import Conv
 from converters.pipeline import Conversion
 from converters.report import render
-from converters.request import Level, PreprocessFlags, Request
+from converters.request import Level, Request
 from converters.source import read_source
 from converters.tflite.writer import write_float_tflite
 from edge.backends import open_model
 from edge.card import CARD_KEY, ModelCard
 from edge.errors import EdgeError, GateError
+from edge.picture_flags import PreprocessFlags
 from edge.preprocess import PRESETS, PreprocessSpec
 from tests.converters.models import build, normal
 

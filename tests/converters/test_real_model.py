@@ -9,7 +9,8 @@ import pytest
 from calibration.progress import silent
 from converters import pipeline
 from converters.pipeline import Conversion
-from converters.request import PreprocessFlags, Request
+from converters.request import Request
+from edge.picture_flags import PreprocessFlags
 
 SHARED = Path(__file__).parent.parent.parent.parent / "shared"
 MODEL = SHARED / "models" / "mobilenet_v2_1.0_224.onnx"

@@ -4,9 +4,6 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
-import pytest
-
-from converters import numbers
 from converters.blocks import blocks
 from converters.inventory import Inventory, inventory
 from converters.onnx_qdq.writer import write_float
@@ -14,6 +11,7 @@ from converters.operators import multiply_adds
 from converters.pipeline import Conversion
 from converters.report import render
 from converters.sqnr_plot import sqnr_plot
+from edge import figures
 from tests.converters.artifacts import make
 from tests.converters.models import int64, normal
 
@@ -24,8 +22,8 @@ def test_the_report_says_what_was_measured(conversion: Conversion) -> None:
     page = render(conversion)
     score = conversion.verification.scores["tflite"]
     assert score.agreement is not None
-    assert numbers.percent(score.agreement) in page
-    assert numbers.decibels(score.sqnr_db) in page
+    assert figures.percent(score.agreement) in page
+    assert figures.decibels(score.sqnr_db) in page
     assert conversion.card.source_sha256 in page
     worst = min(conversion.verification.tensors, key=lambda c: min(c.sqnr_db.values()))
     assert worst.name in page
@@ -34,7 +32,7 @@ def test_the_report_says_what_was_measured(conversion: Conversion) -> None:
 def test_the_report_lists_the_other_outputs(two_heads: Conversion, conversion: Conversion) -> None:
     page = render(two_heads)
     (check,) = two_heads.verification.outputs
-    row = ("features", "1x8x16x16", *(numbers.decibels(db) for db in check.sqnr_db.values()))
+    row = ("features", "1x8x16x16", *(figures.decibels(db) for db in check.sqnr_db.values()))
     assert row in [tuple(re.findall(r"<td[^>]*>([^<]*)</td>", part)) for part in page.split("<tr>")]
     assert "The figures above are of the classes&#39; scores, output &#39;logits&#39;." in page
     assert "1: features for the output, as in the source" in page
@@ -126,18 +124,3 @@ def test_long_names_do_not_run_into_each_other() -> None:
 
 def _is_number(text: str | None) -> bool:
     return text is not None and re.fullmatch(r"-?\d+", text) is not None
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "-"), (float("inf"), "exact"), (float("nan"), "-"), (21.26, "21.3 dB")],
-)
-def test_decibels(value: float | None, text: str) -> None:
-    assert numbers.decibels(value) == text
-
-
-def test_sizes_and_shares() -> None:
-    assert numbers.size(3_840_000) == "3.84 MB"
-    assert numbers.size(1_500) == "1.5 kB"
-    assert numbers.percent(0.98765) == "98.77 %"
-    assert numbers.percent(None) == "-"

@@ -18,9 +18,10 @@ from converters.pipeline import Conversion
 from converters.quantize.assign import assign
 from converters.quantize.quantized import QuantizedGraph
 from converters.report import render
-from converters.request import Kind, PreprocessFlags, Request
+from converters.request import Kind, Request
 from converters.saving import Change, _in_turn
 from converters.source import read_source
+from edge.picture_flags import PreprocessFlags
 from tests.converters.models import build, f32, normal
 
 SIDE, CHANNELS, DEAD, CLASSES = 16, 24, 8, 5

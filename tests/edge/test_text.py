@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.text import cut, printable
+from edge.text import aligned, cut, printable
 
 
 @pytest.mark.parametrize("text", ["", "digits 7", "größer · 猫 é"])
@@ -29,3 +29,12 @@ def test_what_is_not_printable_is_replaced(bad: str) -> None:
 )
 def test_a_text_is_cut_by_the_columns_that_it_takes(text: str, columns: int, fits: str) -> None:
     assert cut(text, columns) == fits
+
+
+def test_a_table_has_its_first_column_left_and_the_others_right() -> None:
+    rows = (("", "top-1", "ms"), ("a long name", "7", "12.5"), ("b", "100", "1"))
+    assert aligned(rows) == [
+        "             top-1    ms",
+        "a long name      7  12.5",
+        "b              100     1",
+    ]

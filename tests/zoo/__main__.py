@@ -24,12 +24,13 @@ from ai_edge_litert.interpreter import Interpreter
 from calibration.progress import silent
 from converters import pipeline
 from converters.inventory import inventory
-from converters.request import PreprocessFlags, Request
+from converters.request import Request
 from converters.source import read_source
 from converters.tflite.layout import of_input
 from converters.tflite.writer import write_float_tflite
 from edge.backends.quiet import without_info
 from edge.errors import EdgeError
+from edge.picture_flags import PreprocessFlags
 from edge.tensors import F32
 from tests.benchmarks import record
 from tests.zoo.models import ZOO, ZooModel, build, export
