@@ -12,12 +12,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from calibration.errors import CalibrationError
 from calibration.images import ImageSet, Picture
 from calibration.labelled import LabelledSet
 from calibration.metrics import agreement, centred_energies, decibels, ranks
+from calibration.scores import EvaluationError, ScoringModel
 from edge.backends.base import Backend
-from edge.preprocess import Preprocessor, PreprocessSpec
+from edge.preprocess import PreprocessSpec
 from edge.tensors import F32
 
 TOP = 5
@@ -27,10 +27,6 @@ WORKERS = 2
 TIMED_ROUNDS = 9
 # A picture, or a tensor made of one, and its class where that is known.
 Item: TypeAlias = tuple[Picture | F32, int | None]
-
-
-class EvaluationError(CalibrationError):
-    """A model cannot be evaluated on these pictures, or against this float model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,39 +49,16 @@ class Evaluation:
     sqnr_db: float | None = None
 
 
-class _Model:
+class _Model(ScoringModel):
     """One model and what it has scored so far; a few numbers an image, no scores."""
 
     def __init__(self, backend: Backend, preprocess: PreprocessSpec) -> None:
-        self.backend = backend
-        self._preprocessor = Preprocessor(preprocess, backend.spec.input)
+        super().__init__(backend, preprocess)
         self.ranks: list[int] = []
         self.agrees: list[float] = []
         self.signal = 0.0
         self.noise = 0.0
-        self.images = 0
         self.inference_ns: list[int] = []
-
-    def scores(self, image: Picture | F32) -> F32:
-        """Return the model's scores as real values, float32 [1, classes].
-
-        `image`: a picture, or the float32 tensor that it was made into already, in the layout
-        of this model or [1, C, H, W].
-        """
-        spec = self.backend.spec
-        if isinstance(image, Picture):
-            self._preprocessor.run(image.pixels, image.color, self.backend.input_view())
-        else:
-            turned = image if image.shape == spec.input.shape else image.transpose(0, 2, 3, 1)
-            self.backend.input_view()[...] = spec.input.quantize(turned)
-        scores = spec.output.dequantize(self.backend.run())[None].copy()
-        self.images += 1
-        if not np.isfinite(scores).all():
-            raise EvaluationError(
-                f"{spec.path}: the scores of {getattr(image, 'name', 'a tensor')} are not finite; "
-                "check the model and its preprocessing"
-            )
-        return scores
 
     def time_once(self) -> None:
         """Run once more on what the input holds, alone, and note how long it took."""
@@ -99,10 +72,10 @@ class _Model:
         self.signal += signal
         self.noise += noise
 
-    def evaluation(self, broken: int) -> Evaluation:
+    def evaluation(self, images: int, broken: int) -> Evaluation:
         return Evaluation(
             runtime=self.backend.spec.runtime,
-            images=self.images,
+            images=images,
             broken=broken,
             inference_ms=statistics.median(self.inference_ns) / 1e6,
             top1=_share_below(self.ranks, 1),
@@ -132,10 +105,12 @@ def evaluate(
     """
     _check_classes(backends, images, reference)
     models = {name: _Model(backend, preprocess) for name, backend in backends.items()}
+    seen = 0
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="evaluate") as pool:
         for image, true_class in watch(_with_class(images)):
             found = pool.map(partial(_Model.scores, image=image), models.values())
             scores = dict(zip(models, found, strict=True))
+            seen += 1
             for name, model in models.items():
                 if true_class is not None:
                     model.ranks.append(int(ranks(scores[name], np.array([true_class]))[0]))
@@ -146,7 +121,7 @@ def evaluate(
             model.time_once()
     pictures = images.images if isinstance(images, LabelledSet) else images
     broken = len(pictures.broken) if isinstance(pictures, ImageSet) else 0
-    return {name: model.evaluation(broken) for name, model in models.items()}
+    return {name: model.evaluation(seen, broken) for name, model in models.items()}
 
 
 def _with_class(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -46,7 +46,7 @@ class ImageSet:
     """Pictures, one at a time, in the same order at every iteration.
 
     `name`: what to call it in messages; `synthetic`: whether its pictures were made rather than
-    taken; `broken`: the names that the last iteration could not read and passed over.
+    taken; `broken`: the names that the last iteration could not read and passed over, and why.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ImageSet:
     ) -> None:
         self.name = name
         self.synthetic = synthetic
-        self.broken: list[str] = []
+        self.broken: dict[str, str] = {}
         self._count = count
         self._jobs = jobs
 
@@ -89,25 +89,34 @@ class ImageSet:
 
     def __iter__(self) -> Iterator[Picture]:
         """Yield the pictures. Raises: DatasetError: there is not one that can be read."""
-        self.broken = []
         good = 0
-        reason = "it is empty"
+        for picture in self.readable():
+            good += 1
+            yield picture
+        if not good:
+            raise none_readable(self.name, len(self), self.broken)
+
+    def readable(self) -> Iterator[Picture]:
+        """Yield the pictures that can be read, as a part of a set may have none."""
+        self.broken = {}
         with quiet_opencv():
             for name, result in _ahead(self._jobs()):
                 try:
                     picture = result()
                 except BrokenImageError as cause:
-                    if not self.broken:
-                        reason = f"{name}: {cause}"
-                    self.broken.append(name)
+                    self.broken[name] = str(cause)
                     continue
-                good += 1
                 yield picture
-        if not good:
-            raise DatasetError(
-                f"{self.name}: not one of its {len(self)} images can be read ({reason}); give a "
-                "folder of JPEG or PNG files"
-            )
+
+
+def none_readable(name: str, count: int, broken: Mapping[str, str]) -> DatasetError:
+    """Return what is wrong with a set of `count`; `broken`: its pictures, and why each is."""
+    first = next(iter(broken.items()), None)
+    reason = f"{first[0]}: {first[1]}" if first else "it is empty"
+    return DatasetError(
+        f"{name}: not one of its {count} images can be read ({reason}); give a folder of JPEG or "
+        "PNG files"
+    )
 
 
 def _ahead(jobs: Iterable[Job]) -> Iterator[tuple[str, Callable[[], Picture]]]:

@@ -85,39 +85,23 @@ def centred_sqnr_db(reference: Array, test: Array) -> float:
     return decibels(*centred_energies(reference, test))
 
 
-def kl_divergence(reference: Array, test: Array) -> float:
-    """Return the mean over images of KL(softmax(reference) || softmax(test)), in nats.
+def log_softmax(logits: Array) -> F64:
+    """Return the logarithms of the softmax of each row: float64 [images, classes]."""
+    shifted: F64 = np.asarray(logits, np.float64) - logits.max(axis=1, keepdims=True)
+    log_softmax: F64 = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
+    return log_softmax
+
+
+def divergences(log_p: F64, log_q: F64) -> F64:
+    """Return each image's Kullback-Leibler divergence KL(p || q) in nats: float64 [images].
 
     sum(p (log p - log q)) over classes (Kullback, Leibler: On Information and Sufficiency, 1951).
-    Args: reference, test: logits [images, classes].
+    Args: log_p, log_q: logarithms of probabilities, float64 [images, classes].
     """
-    _check(reference, test)
-    log_p, log_q = _log_softmax(reference), _log_softmax(test)
+    _check(log_p, log_q)
     # Rounding can take a divergence of nothing just below zero.
-    return max(0.0, float(np.mean(np.sum(np.exp(log_p) * (log_p - log_q), axis=1))))
-
-
-def cosine(reference: Array, test: Array) -> float:
-    """Return the cosine of the angle between two arrays of one shape, -1 to 1.
-
-    1 where both are zero everywhere, 0 where only one is.
-    """
-    _check(reference, test)
-    a, b = np.asarray(reference, np.float64).ravel(), np.asarray(test, np.float64).ravel()
-    lengths = np.linalg.norm(a) * np.linalg.norm(b)
-    if lengths == 0.0:
-        return 1.0 if not a.any() and not b.any() else 0.0
-    return float(np.clip(a @ b / lengths, -1.0, 1.0))
-
-
-def max_steps(reference: Array, test: Array, step: float = 1.0) -> float:
-    """Return the largest absolute difference in quantization steps, 0 for empty arrays.
-
-    Args: reference, test: real values of one shape, or integers with a `step` of 1.
-    """
-    _check(reference, test)
-    difference = np.asarray(reference, np.float64) - np.asarray(test, np.float64)
-    return float(np.max(np.abs(difference), initial=0.0) / step)
+    kl: F64 = np.maximum(0.0, np.sum(np.exp(log_p) * (log_p - log_q), axis=1))
+    return kl
 
 
 def _check(reference: Array, test: Array) -> None:
@@ -131,9 +115,3 @@ def _check(reference: Array, test: Array) -> None:
 def _centred(scores: Array) -> F64:
     centred: F64 = scores - np.mean(scores, axis=1, keepdims=True, dtype=np.float64)
     return centred
-
-
-def _log_softmax(logits: Array) -> F64:
-    shifted: F64 = np.asarray(logits, np.float64) - logits.max(axis=1, keepdims=True)
-    log_softmax: F64 = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
-    return log_softmax

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from edge.errors import MissingExtraError
-
 T = TypeVar("T")
 
 
@@ -24,12 +22,12 @@ def silent(items: Iterable[T], total: int, what: str) -> Iterable[T]:  # noqa: A
 def bar(items: Iterable[T], total: int, what: str) -> Iterable[T]:
     """Show a bar on stderr where that is a terminal and the work takes over two seconds.
 
-    Raises: MissingExtraError: tqdm is not installed.
+    On a board without tqdm (extra `convert`) there is none: the work is the same.
     """
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:
-        raise MissingExtraError("tqdm", "convert") from None
+        return items
 
     shown: Iterable[T] = tqdm(items, what, total, leave=False, disable=None, delay=2, unit="img")
     return shown

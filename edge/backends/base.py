@@ -118,6 +118,10 @@ class Backend(Protocol):
 class OpenedModel(Backend, Protocol):
     """A backend that has a file behind it, all of whose outputs can be looked at."""
 
+    def kernels(self) -> str:
+        """Return in a few words which of the runtime's kernels compute the model."""
+        ...
+
     def run_all(self) -> dict[str, F32]:
         """Run as `run` does; return every output by name, in order, as real values and as shaped.
 

@@ -54,9 +54,10 @@ class LiteRtBackend:
             threads=threads,
         )
         self._interpreter: Any = interpreter
-        self._input = interpreter.tensor(inputs[0]["index"])
+        self._input_index, self._output_index = inputs[0]["index"], output["index"]
+        self._input = interpreter.tensor(self._input_index)
         # The others are never looked at.
-        self._output = interpreter.tensor(output["index"])
+        self._output = interpreter.tensor(self._output_index)
         self._scores: Array = np.empty(self.spec.classes, self.spec.output.dtype)
 
     def input_view(self) -> Array:
@@ -78,6 +79,21 @@ class LiteRtBackend:
             name: spec.dequantize(self._interpreter.get_tensor(index))
             for name, (spec, index) in tensors.items()
         }
+
+    def kernels(self) -> str:
+        """As `OpenedModel`. A single piece that has input and output in it is all of the graph."""
+        # There is no public way to ask; without one that knows, nothing is claimed.
+        details = getattr(self._interpreter, "_get_ops_details", None)
+        if details is None:
+            return "kernels unknown"
+        pieces = [op for op in details() if op["op_name"] == "DELEGATE"]
+        if not pieces:
+            return "built-in kernels, no XNNPACK"
+        [first, *others] = pieces
+        ends = self._input_index in first["inputs"] and self._output_index in first["outputs"]
+        if ends and not others:
+            return "XNNPACK"
+        return f"XNNPACK for {len(pieces)} part(s) of the graph, else built-in ones"
 
     def _invoke(self) -> None:
         try:

@@ -86,6 +86,7 @@ class OnnxBackend:
         self._output: Array = np.zeros(self.spec.output.shape, self.spec.output.dtype)
         self._scores = self._output.reshape(-1)
         self._session: Any = session
+        self._exact_kernels = exact_kernels
         self._outputs, self._metadata = outputs, metadata
         # Outputs that are not bound, the runtime does not give out.
         self._binding = session.io_binding()
@@ -113,6 +114,9 @@ class OnnxBackend:
         except Exception as cause:
             raise self._failure(cause) from cause
         return {spec.name: spec.dequantize(y) for spec, y in zip(specs, found, strict=True)}
+
+    def kernels(self) -> str:
+        return "exact kernels" if self._exact_kernels else "default kernels"
 
     def _failure(self, cause: Exception) -> BackendError:
         return BackendError(f"{self.spec.path}: the inference failed ({brief(cause)})")

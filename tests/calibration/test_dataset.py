@@ -50,7 +50,7 @@ def test_folders_are_searched_through_and_sorted(tmp_path: Path) -> None:
     images = opened(tmp_path)
     assert names(images) == ["a.webp", "b/1.JPG", "b/2.png", "c.ppm"]
     assert names(images) == ["a.webp", "b/1.JPG", "b/2.png", "c.ppm"]  # again, the same
-    assert (len(images), images.synthetic, images.broken) == (4, False, [])
+    assert (len(images), images.synthetic, images.broken) == (4, False, {})
 
 
 def test_a_home_folder_is_found_and_nobodys_is_refused(
@@ -105,9 +105,9 @@ def test_broken_images_among_good_ones_are_counted(
     save(tmp_path / "d.bmp")
     images = opened(tmp_path)
     assert names(images) == ["a.bmp", "d.bmp"]
-    assert images.broken == ["b.bmp", "c.jpg"]
+    assert list(images.broken) == ["b.bmp", "c.jpg"]
     assert names(images) == ["a.bmp", "d.bmp"]
-    assert images.broken == ["b.bmp", "c.jpg"]  # counted once, not once an iteration
+    assert list(images.broken) == ["b.bmp", "c.jpg"]  # counted once, not once an iteration
     assert capfd.readouterr().err == ""
 
 

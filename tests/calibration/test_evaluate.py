@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from calibration.decode import BrokenImageError
-from calibration.evaluate import EvaluationError, evaluate
+from calibration.evaluate import evaluate
 from calibration.images import ImageSet, Job, Picture
 from calibration.labelled import LabelledSet
 from calibration.metrics import centred_sqnr_db
+from calibration.scores import EvaluationError
 from edge.backends.base import ModelSpec
 from edge.preprocess import PreprocessSpec
 from edge.tensors import F32, Array, TensorSpec

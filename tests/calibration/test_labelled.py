@@ -93,7 +93,7 @@ def test_broken_images_are_counted(tmp_path: Path) -> None:
     (tmp_path / "cat" / "b.png").write_text("nothing")
     labelled = open_labelled(str(tmp_path), 4, LABELS)
     assert [index for _, index in labelled] == [0, 1]
-    assert labelled.images.broken == ["cat/b.png"]
+    assert list(labelled.images.broken) == ["cat/b.png"]
 
 
 @pytest.mark.parametrize(
