@@ -237,5 +237,5 @@ def test_a_watched_set_shows_each_picture_that_is_read(tmp_path: Path) -> None:
     assert seen == {"a.png": 97}
     assert [picture.name for picture in watched] == ["a.png", "c.png"]
     assert seen == {"a.png": 97, "c.png": 99}
-    assert watched.broken == ["b.png"]
+    assert list(watched.broken) == ["b.png"]
     assert (watched.name, len(watched)) == (images.name, 3)

@@ -20,7 +20,11 @@ from edge.card import TENSORS_KEY
 HEIGHT, WIDTH, CLASSES = 8, 4, 3
 SCALE, ZERO_POINT = 0.5, -128
 
-_TFLITE_TYPES = {"int8": schema.TensorType.INT8, "float32": schema.TensorType.FLOAT32}
+_TFLITE_TYPES = {
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+    "float32": schema.TensorType.FLOAT32,
+}
 
 
 def tflite_model(
@@ -82,9 +86,10 @@ def _tensor(name: str, shape: list[int], dtype: str, buffer: int = 0) -> schema.
     tensor = schema.TensorT()
     tensor.name, tensor.shape, tensor.buffer = name, shape, buffer
     tensor.type = schema.TensorType.INT32 if dtype == "int32" else _TFLITE_TYPES[dtype]
-    if dtype == "int8":
+    if dtype in ("int8", "uint8"):
         tensor.quantization = schema.QuantizationParametersT()
-        tensor.quantization.scale, tensor.quantization.zeroPoint = [SCALE], [ZERO_POINT]
+        zero_point = ZERO_POINT if dtype == "int8" else ZERO_POINT + 128
+        tensor.quantization.scale, tensor.quantization.zeroPoint = [SCALE], [zero_point]
     return tensor
 
 
