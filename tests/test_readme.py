@@ -43,7 +43,7 @@ def ours() -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder: model.onnx, labels.txt, photos/."""
+    """A user's folder: model.onnx, labels.txt, photos/, labelled/."""
     folder = tmp_path_factory.mktemp("user")
     architecture = Architecture(0.35, (32, 32), 3)
     onnx.save(build(architecture, initial_weights(architecture, 0)), folder / "model.onnx")
@@ -51,12 +51,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "photos").mkdir()
     for index, picture in enumerate(dead_leaves(4, 48, 64)):
         assert cv2.imwrite(str(folder / "photos" / f"{index}.png"), np.asarray(picture.pixels))
+    for label in ("one", "two"):
+        (folder / "labelled" / label).mkdir(parents=True)
+        (folder / "labelled" / label / "0.png").write_bytes((folder / "photos/0.png").read_bytes())
     return folder
 
 
 def test_the_commands_of_the_readme_work_in_their_order(folder: Path) -> None:
     lines = ours()
-    assert len(lines) == 4, lines
+    assert len(lines) == 5, lines
     for line in lines:
         command, *rest = shlex.split(line)
         args = [str(BIN / Path(command).name), *rest]
@@ -67,7 +70,8 @@ def test_the_commands_of_the_readme_work_in_their_order(folder: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stderr}"
     for written in re.findall(r"\| `(model\.int8\.\w+)` \|", README):
         assert (folder / written).stat().st_size
-    assert (folder / "run.html").stat().st_size
+    for page in ("run.html", "evaluation.html"):
+        assert (folder / page).stat().st_size
 
 
 def test_the_extras_of_the_readme_exist() -> None:

@@ -28,6 +28,12 @@ def to_json(report: Report) -> dict[str, Any]:
     return found
 
 
+def _offset(columns: tuple[int, ...]) -> int | None:
+    """Return how many classes stand before the images' own; None where these lie apart."""
+    first = columns[0]
+    return first if columns == tuple(range(first, first + len(columns))) else None
+
+
 def _model(result: Result) -> dict[str, Any]:
     subject = result.subject
     against = result.against
@@ -41,7 +47,7 @@ def _model(result: Result) -> dict[str, Any]:
         "as_on_arm": subject.is_exact,
         "preprocess": subject.preprocess.to_json(),
         "input": list(subject.input),
-        "first_class": min(subject.columns),
+        "class_offset": _offset(subject.columns),
         "scores": "probabilities" if result.are_probabilities else "logits",
         "inference_ms": result.inference_ms,
         "top1": asdict(result.top1),

@@ -75,8 +75,7 @@ def find_subjects(wanted: Wanted) -> Subjects:
     """Open every model once, and say how each is to be run.
 
     An ONNX model that computes with integers is there twice on x86: with exact kernels, as an Arm
-    board computes it, and as ONNX Runtime runs it by default. The one that others are held to is
-    run with exact kernels alone.
+    board computes it, and then as ONNX Runtime runs it by default.
     Raises: EdgeError: a model cannot be opened, or does not go with the others or the flags.
     """
     specs, kernels = [], []
@@ -108,7 +107,7 @@ def find_subjects(wanted: Wanted) -> Subjects:
             input=(height, width),
             sha256=spec.sha256,
         )
-        models += [subject, *_with_default_kernels(subject)] if place else [subject]
+        models += [subject, *_with_default_kernels(subject)]
     return Subjects(tuple(models), classes, (*notes, *_differences(models)))
 
 

@@ -12,8 +12,19 @@ from edge.text import printable
 SHOWN_PAIRS = 5
 SHOWN_IMAGES = 5
 
-ACCURACY = ("model", "top-1", "from", "to", "top-5", "from", "to", "ms")
-DIFFERENCE = ("against {}", "top-1", "from", "to", "top-5", "from", "to", "agrees", "SQNR", "KL")
+ACCURACY = ("model", "top-1 %", "from", "to", "top-5 %", "from", "to", "ms")
+DIFFERENCE = (
+    "against {}",
+    "top-1 pp",
+    "from",
+    "to",
+    "top-5 pp",
+    "from",
+    "to",
+    "agrees %",
+    "SQNR",
+    "KL",
+)
 CHANGES = ("images that changed", "lost", "gained", "moved")
 
 

@@ -125,8 +125,11 @@ def test_quantized_onnx_has_exact_kernels_and_the_default_ones(
 ) -> None:
     found = run(capsys, models, pictures, "--float", "float.onnx", "qdq.onnx", *UNIT)["models"]
     # Between these Q and DQ no kernel computes with integers, so both are alike on any PC.
-    assert [one["kernels"] for one in found][1:] == ["exact and default kernels alike"]
-    assert found[0]["kernels"] == "exact kernels"
+    kernels = [one["kernels"] for one in found]
+    assert kernels == ["exact kernels", "exact and default kernels alike"]
+    [alone] = run(capsys, models, pictures, "qdq.onnx", *UNIT)["models"]
+    assert alone["kernels"] == "exact and default kernels alike"
+    assert alone["against"] is None
     expected = np.clip(np.round(scores(WEIGHT).astype(np.float32) / 0.25), 0, 255) * 0.25
     assert found[1]["top1"]["value"] == (expected.argmax(axis=1) == CLASSES).mean()
 
@@ -141,7 +144,7 @@ def test_a_background_needs_the_offset(
     args = ("--float", "float.onnx", "background.onnx", "--class-offset", "1", *UNIT)
     found = run(capsys, models, pictures, *args)
     float_, other = found["models"]
-    assert other["first_class"] == 1
+    assert (float_["class_offset"], other["class_offset"]) == (0, 1)
     assert other["top1"] == float_["top1"]
     # What the background has of the probability is no part of the others'.
     assert other["against"]["kl_nats"] == pytest.approx(0, abs=1e-9)
@@ -222,6 +225,7 @@ def test_classes_in_another_order_are_found_by_their_labels(
     (tmp_path / "b.onnx").write_bytes(model(WEIGHT[:, [2, 0, 1]], card=turned))
     found = run(capsys, tmp_path, pictures, "a.onnx", "b.onnx")
     assert found["models"][1]["against"]["agreement"]["value"] == 1.0
+    assert [one["class_offset"] for one in found["models"]] == [0, None]
     assert "are found by their labels" in found["notes"][0]
 
 
