@@ -121,9 +121,12 @@ def evaluate(args: argparse.Namespace) -> Report:
     )
     subjects = find_subjects(wanted)
     classes = subjects.classes
-    images = open_labelled(args.images, classes.count, classes.names, limit=args.samples)
+    # The set itself, with what it holds of every file, is not kept: processes open their parts.
+    labelled = open_labelled(args.images, classes.count, classes.names, limit=args.samples)
+    images = dict(labelled.classes)
+    del labelled
     plan = Plan(subjects.models, args.images, expanded(args.images), args.cache)
-    measured = measure(plan, dict(images.classes), args.jobs, bar)
+    measured = measure(plan, images, args.jobs, bar)
     return compare(args.images, subjects, measured)
 
 

@@ -58,7 +58,8 @@ def _headline(report: Report) -> Tiles:
 
 
 def _notes(report: Report) -> list[Block]:
-    return [Note(f"{note[0].upper()}{note[1:]}.", warning=True) for note in report.notes]
+    # As they are: most begin with the name of a file.
+    return [Note(f"{note}.", warning=True) for note in report.notes]
 
 
 def _accuracy(report: Report) -> list[Block]:

@@ -36,7 +36,8 @@ def render_text(report: Report) -> str:
             lines += [f"{name} now says, most often", *(f"  {pair}" for pair in pairs)]
             lost = against.lost[: words.SHOWN_IMAGES]
             lines += [f"  lost {words.change_line(report, one)}" for one in lost]
-    lines += ["", "kernels"]
+            lines.append("")
+    lines.append("kernels")
     lines += [f"  {printable(one.subject.name)}: {words.kernel_line(one)}" for one in results]
     lines += ["", *_wrapped(words.explanations(report))]
     lines += _wrapped(f"note: {printable(note)}." for note in report.notes)

@@ -135,20 +135,23 @@ def test_quantized_onnx_has_exact_kernels_and_the_default_ones(
 
 
 def test_a_background_needs_the_offset(
-    capsys: pytest.CaptureFixture[str], models: Path, pictures: Path
+    capsys: pytest.CaptureFixture[str], models: Path, pictures: Path, tmp_path: Path
 ) -> None:
     files = ["--float", models / "float.onnx", models / "background.onnx"]
     said = refused(capsys, *files, "--images", pictures, *UNIT)
     assert "background.onnx has 4 classes where the images are of 3" in said
     assert "pass --class-offset 1" in said
+    page = tmp_path / "e.html"
     args = ("--float", "float.onnx", "background.onnx", "--class-offset", "1", *UNIT)
-    found = run(capsys, models, pictures, *args)
+    found = run(capsys, models, pictures, *args, "--html", str(page))
     float_, other = found["models"]
     assert (float_["class_offset"], other["class_offset"]) == (0, 1)
     assert other["top1"] == float_["top1"]
     # What the background has of the probability is no part of the others'.
     assert other["against"]["kl_nats"] == pytest.approx(0, abs=1e-9)
-    assert any("class 0 of the images is its score 1" in note for note in found["notes"])
+    [note] = found["notes"]
+    assert note == f"{models / 'background.onnx'}: class 0 of the images is its score 1"
+    assert f"{note}." in page.read_text()
 
 
 def test_jobs_change_nothing(
