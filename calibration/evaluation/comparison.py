@@ -19,7 +19,7 @@ from edge.tensors import Array
 TOP = 5
 NO_SQNR = (
     "no SQNR, which is of logits: the scores of {} are taken for probabilities, since none is "
-    "negative, and they add up to 1 on every image"
+    "negative, and they add up to 1, within their rounding, on every image"
 )
 
 

@@ -25,6 +25,7 @@ from edge.tensors import Array
 # Small enough that a bar moves and little is lost, large enough that handing one over is cheap.
 CHUNK_IMAGES = 32
 TIMED_ROUNDS = 15
+SHOWN_NOTES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,15 @@ def measure(plan: Plan, images: dict[str, int], jobs: int, progress: Progress) -
         classes=np.array([one for outcome in outcomes for one in outcome.classes]),
         rows=np.concatenate([outcome.rows for outcome in outcomes], axis=1),
         broken=broken,
-        notes=tuple(note for outcome in outcomes for note in outcome.notes),
+        notes=_few([note for outcome in outcomes for note in outcome.notes]),
         inference_ms=_times_ms(plan, names[0]),
     )
+
+
+def _few(notes: list[str]) -> tuple[str, ...]:
+    """Return the first notes on the cache, and how many more there are."""
+    more = len(notes) - SHOWN_NOTES
+    return (*notes[:SHOWN_NOTES], *([f"the same holds for {more} more there"] if more > 0 else []))
 
 
 def _chunks(images: dict[str, int]) -> Iterator[Chunk]:

@@ -133,6 +133,17 @@ def test_a_damaged_file_is_made_again_and_said(
     assert run(subjects, pictures, cache, 1).notes == ()
 
 
+def test_of_many_damaged_files_a_few_are_named(
+    subjects: tuple[Subject, ...], pictures: Path, tmp_path: Path
+) -> None:
+    run(subjects, pictures, tmp_path, 1)
+    for path in tmp_path.iterdir():
+        empty(path)
+    notes = run(subjects, pictures, tmp_path, 1).notes
+    assert [note.endswith("it was computed again") for note in notes] == [True] * 3 + [False]
+    assert notes[3] == f"the same holds for {CHUNKS - 3} more there"
+
+
 def test_another_chunks_file_is_not_taken(
     subjects: tuple[Subject, ...], pictures: Path, tmp_path: Path
 ) -> None:
