@@ -79,7 +79,7 @@ def _difference_figure(report: Report) -> list[Figure]:
     dots = [(result.subject.name, against.top1) for result, against in words.compared(report)]
     if not dots:
         return []
-    caption = "Paired: the same images in both. A line that crosses 0 shows no sure difference."
+    caption = "Paired: the same images in both. A line that holds 0 shows no sure difference."
     name = f"Change of top-1 against {report.reference.subject.name} (points)"
     return [Figure(interval_dots(dots, zero=True), name, caption)]
 

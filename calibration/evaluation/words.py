@@ -93,8 +93,8 @@ def explanations(report: Report) -> list[str]:
     )
     if len(report.results) == 1:
         return [f"{intervals}."]
-    paired = "those of differences are paired. One whose ends lie on both sides of 0 shows no"
-    lines = [f"{intervals}; {paired} difference that these images could tell from chance."]
+    paired = "those of differences are paired, and one that holds 0 shows no difference that these"
+    lines = [f"{intervals}; {paired} images could tell from chance."]
     lines.append(
         "lost: right before, wrong now; gained: the other way round; moved: wrong both times, as "
         "another class."
