@@ -6,9 +6,11 @@ quantized network, in its own integers, against those of the float one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import onnxruntime
 
 from calibration.channels import observe_channels
@@ -21,6 +23,7 @@ from converters.quantize.assign import assign
 from converters.quantize.equalize import equalize, groups
 from converters.quantize.params import QuantParams
 from converters.quantize.quantized import QuantizedGraph
+from converters.quantize.second_order import F64
 from converters.refine import Steps, refine
 from converters.request import Level
 from edge.backends.onnx import EXACT_KERNELS
@@ -30,6 +33,8 @@ from edge.tensors import F32
 PICTURES: dict[Level, int] = {"none": 0, "fast": 32, "best": 128}
 # Fewer tell chance from gain too seldom.
 LEAST_PICTURES = 16
+# What is better on a few pictures by less than this may be worse on others.
+STANDARD_ERRORS = 2
 PLAIN = "ranges alone"
 
 
@@ -104,17 +109,16 @@ def climb(ground: Ground, level: Level) -> Climb:
     # Every other one, so that both halves are of the same kind.
     learned, judged = ground.pictures[::2], ground.pictures[1::2]
     judge = _Judge(ground.graph, judged)
-    best, best_db = plain, judge(plain.quantized)
-    found = {PLAIN: best_db}
-    kept = PLAIN
+    best, kept = plain, PLAIN
+    found = {PLAIN: judge(plain.quantized)}
     for recipe in RECIPES[level]:
         made = _made(recipe, ground, plain, learned)
         found[recipe.name] = judge(made.quantized)
-        if found[recipe.name] > best_db:
-            best, best_db, kept = made, found[recipe.name], recipe.name
+        if found[recipe.name].is_better_than(found[kept]):
+            best, kept = made, recipe.name
             if level == "fast":
                 break
-    rungs = tuple(Rung(name, sqnr_db, name == kept) for name, sqnr_db in found.items())
+    rungs = tuple(Rung(name, verdict.sqnr_db, name == kept) for name, verdict in found.items())
     return replace(best, rungs=rungs, pictures=len(judged))
 
 
@@ -131,6 +135,25 @@ def _made(recipe: Recipe, ground: Ground, plain: Climb, learned: Sequence[F32]) 
     return replace(start, quantized=refine(start.quantized, learned, recipe.steps))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """Energy of the float scores, and what a quantized network's are off by, float64 [pictures]."""
+
+    signal: F64
+    noise: F64
+
+    @property
+    def sqnr_db(self) -> float:
+        return decibels(float(self.signal.sum()), float(self.noise.sum()))
+
+    def is_better_than(self, other: Verdict) -> bool:
+        """Whether the noise is less by more than chance explains, from picture to picture."""
+        less = other.noise - self.noise
+        error = less.std(ddof=1) / math.sqrt(less.size)
+        # Written so that NaN is not better.
+        return bool(less.mean() > STANDARD_ERRORS * error)
+
+
 class _Judge:
     """Holds the float scores of some pictures."""
 
@@ -139,8 +162,8 @@ class _Judge:
         self._pictures = pictures
         self._expected = [runner.run(x)[graph.output].reshape(1, -1).copy() for x in pictures]
 
-    def __call__(self, quantized: QuantizedGraph) -> float:
-        """Return the SQNR of the scores, each picture's centred, in dB."""
+    def __call__(self, quantized: QuantizedGraph) -> Verdict:
+        """Return how far its scores are off, each picture's centred."""
         graph = quantized.graph
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -154,9 +177,9 @@ class _Judge:
             quantized.activations[name].spec(name, graph.shapes[name], "uint8")
             for name in (graph.input, graph.output)
         )
-        signal = noise = 0.0
+        energies = []
         for x, expected in zip(self._pictures, self._expected, strict=True):
             (scores,) = session.run([graph.output], {graph.input: given.quantize(x)})
-            energies = centred_energies(expected, made.dequantize(scores).reshape(1, -1))
-            signal, noise = signal + energies[0], noise + energies[1]
-        return decibels(signal, noise)
+            energies.append(centred_energies(expected, made.dequantize(scores).reshape(1, -1)))
+        signal, noise = np.asarray(energies, np.float64).T
+        return Verdict(signal, noise)

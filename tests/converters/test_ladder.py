@@ -8,7 +8,7 @@ from calibration.observers import RangeTable
 from converters import ladder
 from converters.calibrate import calibrate
 from converters.graph import Graph
-from converters.ladder import LEAST_PICTURES, PLAIN, RECIPES, Ground, climb
+from converters.ladder import LEAST_PICTURES, PLAIN, RECIPES, Ground, Verdict, climb
 from converters.passes import run_passes
 from converters.quantize.params import from_range
 from converters.quantize.quantized import QuantizedGraph
@@ -17,10 +17,12 @@ from converters.request import LEVELS, Level
 from edge.tensors import F32
 from tests.converters.models import Constants, build, imported, normal
 
+# Channels of very different size that matter alike.
+SIZES = np.exp(normal(8, 1, 1, 1, seed=2, spread=2))
 CONSTANTS: Constants = {
     "w": normal(8, 3, 3, 3),
-    "v": normal(8, 8, 1, 1, seed=1) * np.exp(normal(8, 1, 1, 1, seed=2, spread=2)),
-    "u": normal(4, 8, 3, 3, seed=3),
+    "v": normal(8, 8, 1, 1, seed=1) * SIZES,
+    "u": normal(4, 8, 3, 3, seed=3) / SIZES.reshape(1, 8, 1, 1),
 }
 BODY = "a = Conv(x, w) b = Relu(a) c = Conv(b, v) d = Conv(c, u) y = GlobalAveragePool(d)"
 
@@ -55,7 +57,7 @@ def worse(quantized: QuantizedGraph, *_: object) -> QuantizedGraph:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_kept_rung_is_the_best_that_was_tried(ground: Ground, level: Level) -> None:
+def test_one_rung_is_kept_and_it_is_no_worse_than_the_first(ground: Ground, level: Level) -> None:
     reached = climb(ground, level)
     if level == "none":
         assert reached.rungs == ()
@@ -64,7 +66,7 @@ def test_the_kept_rung_is_the_best_that_was_tried(ground: Ground, level: Level) 
     assert reached.rungs[0].name == PLAIN
     kept = [rung for rung in reached.rungs if rung.kept]
     assert [rung.name for rung in kept] == [reached.kept]
-    assert kept[0].sqnr_db == max(rung.sqnr_db for rung in reached.rungs)
+    assert kept[0].sqnr_db >= reached.rungs[0].sqnr_db
     assert reached.pictures == 16
 
 
@@ -129,3 +131,21 @@ def test_ranges_are_those_of_what_was_kept(ground: Ground) -> None:
     reached = climb(ground, "fast")
     assert reached.equalized
     assert reached.ranges["c"] != ground.ranges["c"]
+
+
+def test_what_is_better_by_chance_is_not_better() -> None:
+    random = np.random.default_rng(0)
+    signal, noise = np.full(16, 100.0), random.uniform(1, 2, 16)
+    old = Verdict(signal, noise)
+    assert Verdict(signal, noise * 0.9).is_better_than(old)
+    assert not Verdict(signal, noise).is_better_than(old)
+    assert not Verdict(signal, noise * 1.1).is_better_than(old)
+    lucky = noise + random.normal(0, 0.5, 16)
+    lucky -= lucky.mean() - noise.mean() + 0.05
+    assert Verdict(signal, lucky).sqnr_db > old.sqnr_db
+    assert not Verdict(signal, lucky).is_better_than(old)
+    assert not Verdict(signal, noise * np.nan).is_better_than(old)
+
+
+def test_a_verdict_in_decibels() -> None:
+    assert Verdict(np.array([100.0, 300.0]), np.array([1.0, 3.0])).sqnr_db == pytest.approx(20)
