@@ -16,7 +16,7 @@ from edge.backends import open_model
 
 # Rounds of one inference of each: a median of so many tells 1 % apart, and more takes too long.
 MIN_ROUNDS, MAX_ROUNDS = 9, 100
-LONGEST_NS = 500_000_000
+LONGEST_NS = 200_000_000
 
 Number = TypeVar("Number", int, float)
 
