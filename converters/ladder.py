@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import onnxruntime
 
 from calibration.channels import observe_channels
 from calibration.metrics import centred_energies, decibels
 from calibration.observers import RangeTable
 from converters.calibrate import FloatGraph
 from converters.graph import Graph
+from converters.onnx_qdq.session import exact_session
 from converters.onnx_qdq.writer import write_network
 from converters.quantize.assign import assign
 from converters.quantize.equalize import equalize, groups
@@ -26,7 +26,6 @@ from converters.quantize.quantized import QuantizedGraph
 from converters.quantize.second_order import F64
 from converters.refine import Steps, refine
 from converters.request import Level
-from edge.backends.onnx import EXACT_KERNELS
 from edge.tensors import F32
 
 # Pictures to learn from and to judge by, half of them each.
@@ -109,10 +108,13 @@ def climb(ground: Ground, level: Level) -> Climb:
     # Every other one, so that both halves are of the same kind.
     learned, judged = ground.pictures[::2], ground.pictures[1::2]
     judge = _Judge(ground.graph, judged)
+    recipes = [r for r in RECIPES[level] if groups(ground.graph) or not r.equalized]
+    equal = _equalized(ground) if any(recipe.equalized for recipe in recipes) else plain
     best, kept = plain, PLAIN
     found = {PLAIN: judge(plain.quantized)}
-    for recipe in RECIPES[level]:
-        made = _made(recipe, ground, plain, learned)
+    for recipe in recipes:
+        start = equal if recipe.equalized else plain
+        made = replace(start, quantized=refine(start.quantized, learned, recipe.steps))
         found[recipe.name] = judge(made.quantized)
         if found[recipe.name].is_better_than(found[kept]):
             best, kept = made, recipe.name
@@ -120,17 +122,14 @@ def climb(ground: Ground, level: Level) -> Climb:
     return replace(best, rungs=rungs, pictures=len(judged))
 
 
-def _made(recipe: Recipe, ground: Ground, plain: Climb, learned: Sequence[F32]) -> Climb:
-    start = plain
-    if recipe.equalized:
-        names = [name for group in groups(ground.graph) for name in group.values]
-        runner = FloatGraph(ground.graph, names)
-        channels = observe_channels(names, (runner.run(x) for x in ground.pictures))
-        equal = equalize(ground.graph, channels)
-        ranges = ground.measure(equal.graph)
-        quantized = assign(equal.graph, ground.input_params, ranges)
-        start = Climb(quantized, ranges, equalized=equal.changed)
-    return replace(start, quantized=refine(start.quantized, learned, recipe.steps))
+def _equalized(ground: Ground) -> Climb:
+    """Return the network rounded to nearest, after its channels were equalized."""
+    names = [name for group in groups(ground.graph) for name in group.values]
+    runner = FloatGraph(ground.graph, names)
+    channels = observe_channels(names, (runner.run(x) for x in ground.pictures))
+    equal = equalize(ground.graph, channels)
+    ranges = ground.measure(equal.graph)
+    return Climb(assign(equal.graph, ground.input_params, ranges), ranges, equalized=equal.changed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,14 +162,7 @@ class _Judge:
     def __call__(self, quantized: QuantizedGraph) -> Verdict:
         """Return how far its scores are off, each picture's centred."""
         graph = quantized.graph
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.add_session_config_entry(*EXACT_KERNELS)
-        session = onnxruntime.InferenceSession(
-            write_network(quantized).SerializeToString(),
-            options,
-            providers=["CPUExecutionProvider"],
-        )
+        session = exact_session(write_network(quantized))
         given, made = (
             quantized.activations[name].spec(name, graph.shapes[name], "uint8")
             for name in (graph.input, graph.output)

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from converters.calibrate import FloatGraph
-from converters.graph import Graph, Node
+from converters.cost import most_held
+from converters.graph import Node
 from converters.onnx_qdq.node_session import NodeSession, sources
 from converters.operators import Constant, Conv, Gemm, Requantize, clamp_of
 from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
@@ -57,7 +59,8 @@ def refine(quantized: QuantizedGraph, inputs: Iterable[F32], steps: Steps) -> Qu
         HELD_BYTES allows.
     """
     graph = quantized.graph
-    pictures = list(_first(inputs, _pictures_held(graph)))
+    count = max(1, min(MOST_PICTURES, HELD_BYTES // most_held(graph)))  # a value is one byte
+    pictures = list(islice(inputs, count))
     means = _float_means(quantized, pictures) if steps.biases else {}
     walk = _Walk(quantized, pictures)
     for node in graph.nodes:
@@ -72,24 +75,6 @@ def refine(quantized: QuantizedGraph, inputs: Iterable[F32], steps: Steps) -> Qu
             output = walk.run(node)
         walk.keep(node, output)
     return walk.quantized
-
-
-def _first(inputs: Iterable[F32], count: int) -> Iterable[F32]:
-    for _, x in zip(range(count), inputs, strict=False):
-        yield x
-
-
-def _pictures_held(graph: Graph) -> int:
-    """Return how many pictures' integers fit where the network holds most at once."""
-    last = {name: node.name for node in graph.nodes for name in node.inputs}
-    held = sum(int(np.prod(shape)) for shape in graph.inputs.values())
-    most = held
-    for node in graph.nodes:
-        held += int(np.prod(graph.shapes[node.output]))
-        most = max(most, held)
-        gone = {name for name in (*node.inputs, node.output) if last.get(name) in (node.name, None)}
-        held -= sum(int(np.prod(graph.shapes[name])) for name in gone)
-    return max(1, min(MOST_PICTURES, HELD_BYTES // most))
 
 
 def _float_means(quantized: QuantizedGraph, pictures: Iterable[F32]) -> Mapping[str, F64]:

@@ -9,16 +9,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import onnx
-import onnxruntime
 from ai_edge_litert.interpreter import Interpreter
 
 from converters.calibrate import FloatGraph
 from converters.graph import Graph
+from converters.onnx_qdq.session import exact_session
 from converters.quantize.quantized import Io, QuantizedGraph
 from converters.tflite.layout import of_input
 from converters.tflite.numbers import Int8Numbers
 from converters.tflite.writer import layouts
-from edge.backends.onnx import EXACT_KERNELS
 from edge.backends.quiet import without_info
 from edge.tensors import F32, Array
 
@@ -76,7 +75,7 @@ class _OnnxTensors:
             if name not in outputs:
                 element = elements[f"{value}/zero_point"]
                 proto.graph.output.append(onnx.helper.make_tensor_value_info(name, element, None))
-        self._session = _exact_session(proto)
+        self._session = exact_session(proto)
         self.quantized = quantized
 
     def run(self, x: F32) -> dict[str, Array]:
@@ -98,7 +97,7 @@ class _SourceTensors:
         self.names = {value: name for value, name in names.items() if name in made}
         for name in self.names.values():
             proto.graph.output.append(onnx.ValueInfoProto(name=name))
-        self._session = _exact_session(proto)
+        self._session = exact_session(proto)
         self.given = quantized.graph.input
 
     def run(self, x: F32) -> dict[str, Array]:
@@ -141,16 +140,6 @@ class _TfliteTensors:
             name: self.layouts[name].to_onnx(self._interpreter.get_tensor(index))
             for name, index in self.indices.items()
         }
-
-
-def _exact_session(model: onnx.ModelProto) -> Any:  # noqa: ANN401 (onnxruntime has no types)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1  # a second thread mostly spins
-    options.add_session_config_entry(*EXACT_KERNELS)
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
 
 
 def _int8(integers: Array) -> Array:

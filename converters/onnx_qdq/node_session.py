@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from converters.graph import Graph, Node
+from converters.onnx_qdq.session import exact_session
 from converters.onnx_qdq.writer import write_network
 from converters.operators import Constant, Requantize
 from converters.quantize.quantized import QuantizedGraph
-from edge.backends.onnx import EXACT_KERNELS
 
 # What a caller has to hold, by value name.
 Integers = Mapping[str, NDArray[np.uint8]]
@@ -51,14 +50,8 @@ class NodeSession:
             (node.output,),
             (*_inner(graph, node), node),
         )
-        model = write_network(QuantizedGraph(part, quantized.activations, quantized.weights))
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1
-        options.add_session_config_entry(*EXACT_KERNELS)
-        self._session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        network = QuantizedGraph(part, quantized.activations, quantized.weights)
+        self._session = exact_session(write_network(network))
 
     def run(self, integers: Integers, picture: int) -> NDArray[np.uint8]:
         """Return uint8 of the output's shape. Args: integers: uint8 [N, ...] of each input."""

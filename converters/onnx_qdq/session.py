@@ -1,15 +1,17 @@
-"""The float model of a Graph, opened in ONNX Runtime."""
+"""Models that were just made, opened in ONNX Runtime."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import onnx
 import onnxruntime
 
 from converters.graph import Graph
 from converters.memory import give_back
 from converters.onnx_qdq.writer import write_float
+from edge.backends.onnx import EXACT_KERNELS
 from edge.tensors import Array
 
 
@@ -35,3 +37,14 @@ class FloatSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # it ha
         options.add_external_initializers(list(weights), self._weights)
         super().__init__(model, options, providers=["CPUExecutionProvider"])
         give_back()
+
+
+def exact_session(model: onnx.ModelProto) -> Any:  # noqa: ANN401 (onnxruntime has no types)
+    """Return a session of a quantized model that computes as an Arm board does."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1  # a second thread mostly spins
+    options.add_session_config_entry(*EXACT_KERNELS)
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )

@@ -51,9 +51,10 @@ def groups(graph: Graph) -> tuple[Group, ...]:
                     members += others
             for name in members:
                 group[name] = members
+    order = {name: index for index, name in enumerate(graph.shapes)}
     distinct = {id(members): members for members in group.values()}.values()
     return tuple(
-        Group(tuple(sorted(members, key=list(graph.shapes).index)), _may_move(graph, members))
+        Group(tuple(sorted(members, key=order.__getitem__)), _may_move(graph, members))
         for members in distinct
         if all(_is_closed(graph, name, members) for name in members)
     )

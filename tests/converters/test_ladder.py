@@ -76,6 +76,25 @@ def test_every_recipe_of_a_level_is_tried(ground: Ground, level: Level) -> None:
     assert [rung.name for rung in rungs] == [PLAIN, *(recipe.name for recipe in RECIPES[level])]
 
 
+def test_where_nothing_can_be_equalized_it_is_not_tried(ground: Ground) -> None:
+    body = "a = Conv(x, w) y = GlobalAveragePool(a)"
+    graph, _ = run_passes(imported(build(body, w=normal(8, 3, 3, 3))))
+    rungs = climb(replace(ground, graph=graph, ranges=ranges(graph)), "best").rungs
+    expected = [recipe.name for recipe in RECIPES["best"] if not recipe.equalized]
+    assert [rung.name for rung in rungs] == [PLAIN, *expected]
+
+
+def test_channels_are_equalized_once(ground: Ground) -> None:
+    measured = []
+
+    def noted(graph: Graph) -> RangeTable:
+        measured.append(graph)
+        return ranges(graph)
+
+    climb(replace(ground, measure=noted), "best")
+    assert len(measured) == 1
+
+
 def test_best_is_better_than_fast_where_channels_differ(ground: Ground) -> None:
     best, fast = climb(ground, "best"), climb(ground, "fast")
     found = [{r.kept: r.sqnr_db for r in reached.rungs}[True] for reached in (best, fast)]
