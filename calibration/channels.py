@@ -26,7 +26,7 @@ def observe_channels(
 ) -> dict[str, Channels]:
     """Return the channels of every named tensor.
 
-    Args: batches: float32 [1, C, ...] by name, of one shape a name, streamed: one is held at a
+    Args: batches: float32 [B, C, ...] by name, of one shape a name, streamed: one is held at a
         time.
     Raises: ObserverError: there is no batch, or a value is NaN or infinite.
     """
@@ -35,7 +35,7 @@ def observe_channels(
     means: dict[str, list[Array]] = {name: [] for name in names}
     for batch in batches:
         for name in names:
-            rows = batch[name].reshape(batch[name].shape[1], -1)
+            rows = np.moveaxis(batch[name], 1, 0).reshape(batch[name].shape[1], -1)
             lows[name].append(rows.min(axis=1))
             highs[name].append(rows.max(axis=1))
             means[name].append(rows.mean(axis=1, dtype=np.float64))

@@ -92,13 +92,13 @@ def _float_means(quantized: QuantizedGraph, pictures: Iterable[F32]) -> Mapping[
         for node in nodes:
             params = quantized.activations[node.output]
             within = np.clip(found[node.output], params.low, params.high)
-            means[node.output].append(_channel_means(node, within))
+            means[node.output].append(_channel_means(node, within[None]))
     return {name: np.concatenate(rows) for name, rows in means.items()}
 
 
 def _channel_means(node: Node, values: NDArray[np.generic]) -> F64:
-    """Return float64 [N, channels] of what a Conv [N, C, H, W] or a Gemm [N, ..., C] makes."""
-    axis = 1 if isinstance(node.operator, Conv) else values.ndim - 1
+    """Return float64 [N, channels] of what a Conv [N, 1, C, H, W] or a Gemm [N, ..., C] makes."""
+    axis = 2 if isinstance(node.operator, Conv) else values.ndim - 1
     others = tuple(i for i in range(1, values.ndim) if i != axis)
     means: F64 = values.mean(axis=others, dtype=np.float64)
     return means
@@ -112,18 +112,21 @@ class _Walk:
         self.weights = dict(quantized.weights)
         self.quantized = QuantizedGraph(graph, quantized.activations, self.weights)
         spec = quantized.activations[graph.input].spec(graph.input, graph.input_shape, "uint8")
-        self._integers = {graph.input: np.concatenate([spec.quantize(x) for x in pictures])}
+        self._integers = {graph.input: np.stack([spec.quantize(x) for x in pictures])}
         self._last = {name: node.name for node in graph.nodes for name in sources(graph, node)}
         self._count = len(pictures)
 
     def run(self, node: Node) -> Bytes:
-        """Return uint8 [N, ...]: what a node makes of what it reads."""
+        """Return uint8 [N, *shape]: what a node makes of what it reads.
+
+        A shape need not begin with 1: attention within windows makes a batch of them.
+        """
         session = NodeSession(self.quantized, node)
         shape = self.quantized.graph.shapes[node.output]
-        made = np.empty((self._count, *shape[1:]), np.uint8)
+        made = np.empty((self._count, *shape), np.uint8)
 
         def one(picture: int) -> None:
-            made[picture] = session.run(self._integers, picture)[0]
+            made[picture] = session.run(self._integers, picture)
 
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="refine") as pool:
             list(pool.map(one, range(self._count)))
@@ -138,7 +141,9 @@ class _Walk:
             return
         (source,) = sources(self.quantized.graph, node)
         given = self.quantized.activations[node.inputs[0]]
-        read = windows(operator, self._integers[source], given.zero_point[0] + 128, WINDOWS, 0)
+        held = self._integers[source]
+        held = held.reshape(-1, *held.shape[2:])
+        read = windows(operator, held, given.zero_point[0] + 128, WINDOWS, 0)
         mean, moments = second_moments(read)
         scale = np.asarray(old.params.scale, np.float64).reshape(weight.shape[:2])
         rounded = round_weights(

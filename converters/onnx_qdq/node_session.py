@@ -54,7 +54,7 @@ class NodeSession:
         self._session = exact_session(write_network(network))
 
     def run(self, integers: Integers, picture: int) -> NDArray[np.uint8]:
-        """Return uint8 of the output's shape. Args: integers: uint8 [N, ...] of each input."""
-        feeds = {name: integers[name][picture][None] for name in self.inputs}
+        """Return uint8 of the output's shape. Args: integers: uint8 [N, *shape] of each input."""
+        feeds = {name: integers[name][picture] for name in self.inputs}
         result: NDArray[np.uint8] = self._session.run(None, feeds)[0]
         return result

@@ -23,6 +23,13 @@ def test_the_ends_and_the_mean_of_each_channel() -> None:
     np.testing.assert_allclose(found["v"].mean, together.mean(axis=1), rtol=1e-12)
 
 
+def test_a_batch_counts_as_more_places() -> None:
+    x = np.random.default_rng(0).normal(size=(4, 3, 2, 2)).astype(np.float32)
+    found = observe_channels(["v"], [{"v": x}])
+    np.testing.assert_array_equal(found["v"].low, x.min(axis=(0, 2, 3)))
+    np.testing.assert_allclose(found["v"].mean, x.mean(axis=(0, 2, 3)), rtol=1e-6)
+
+
 def test_a_vector_has_a_value_a_channel() -> None:
     found = observe_channels(["v"], [{"v": vector(1, -2)}, {"v": vector(3, 4)}])
     assert found["v"].low.tolist() == [1, -2]

@@ -162,3 +162,22 @@ def test_a_layer_of_too_many_inputs_is_left(
         and np.any(refined.weights[node.name].weight != plain.weights[node.name].weight)
     }
     assert changed == {"d"}  # the depthwise one, which reads 9
+
+
+def test_values_that_do_not_begin_with_one() -> None:
+    # Windows, as in attention: four of 4 x 4 pixels, side by side as a batch.
+    body = (
+        "a = Conv<pads=[1,1,1,1]>(x, mix) b = Reshape(a, parts) "
+        "c = Transpose<perm=[2,4,0,1,3,5]>(b) d = Reshape(c, batch) e = Conv(d, down) f = Transpose<perm=[0,2,3,1]>(e) "
+        "g = MatMul(f, head) h = Reshape(g, whole) y = MatMul(h, last)"
+    )
+    shapes = {
+        "parts": int64(1, 16, 2, 4, 2, 4),
+        "batch": int64(4, 16, 4, 4),
+        "whole": int64(1, 320),
+        "last": normal(320, 5, seed=5),
+    }
+    of, _ = run_passes(imported(build(body, **{**CONSTANTS, **shapes})))
+    assert any(shape[0] == 4 for shape in of.shapes.values())
+    coarsely = coarse(assign(of, INPUT, calibrate(of, images(COUNT)).ranges("minmax")))
+    assert quality(refine(coarsely, images(COUNT), Steps())) > quality(coarsely) + 1
