@@ -168,8 +168,9 @@ def test_values_that_do_not_begin_with_one() -> None:
     # Windows, as in attention: four of 4 x 4 pixels, side by side as a batch.
     body = (
         "a = Conv<pads=[1,1,1,1]>(x, mix) b = Reshape(a, parts) "
-        "c = Transpose<perm=[2,4,0,1,3,5]>(b) d = Reshape(c, batch) e = Conv(d, down) f = Transpose<perm=[0,2,3,1]>(e) "
-        "g = MatMul(f, head) h = Reshape(g, whole) y = MatMul(h, last)"
+        "c = Transpose<perm=[2,4,0,1,3,5]>(b) d = Reshape(c, batch) e = Conv(d, down) "
+        "f = Transpose<perm=[0,2,3,1]>(e) g = MatMul(f, head) h = Reshape(g, whole) "
+        "y = MatMul(h, last)"
     )
     shapes = {
         "parts": int64(1, 16, 2, 4, 2, 4),
