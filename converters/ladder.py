@@ -21,6 +21,7 @@ from converters.onnx_qdq.session import exact_session
 from converters.onnx_qdq.writer import write_network
 from converters.quantize.assign import assign
 from converters.quantize.equalize import equalize, groups
+from converters.quantize.exact_sums import exact_sums
 from converters.quantize.params import QuantParams
 from converters.quantize.quantized import QuantizedGraph
 from converters.quantize.second_order import F64
@@ -39,7 +40,7 @@ PLAIN = "ranges alone"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is done to the plain network."""
+    """What is done to the plain network, beside sums that are made exact where that helps."""
 
     name: str
     steps: Steps
@@ -77,6 +78,7 @@ class Climb:
     ranges: RangeTable
     rungs: tuple[Rung, ...] = ()
     pictures: int = 0
+    exact: tuple[str, ...] = ()  # sums that round nothing
     equalized: tuple[str, ...] = ()  # what was done to the channels
 
     @property
@@ -109,15 +111,17 @@ def climb(ground: Ground, level: Level) -> Climb:
     learned, judged = ground.pictures[::2], ground.pictures[1::2]
     judge = _Judge(ground.graph, judged)
     recipes = [r for r in RECIPES[level] if groups(ground.graph) or not r.equalized]
-    equal = _equalized(ground) if any(recipe.equalized for recipe in recipes) else plain
+    exact = _ranged(ground, ground.graph, ground.ranges)
+    equal = _equalized(ground) if any(recipe.equalized for recipe in recipes) else exact
     best, kept = plain, PLAIN
     found = {PLAIN: judge(plain.quantized)}
     for recipe in recipes:
-        start = equal if recipe.equalized else plain
+        start = equal if recipe.equalized else exact
         made = replace(start, quantized=refine(start.quantized, learned, recipe.steps))
-        found[recipe.name] = judge(made.quantized)
-        if found[recipe.name].is_better_than(found[kept]):
-            best, kept = made, recipe.name
+        name = f"{len(made.exact)} sums exact, {recipe.name}" if made.exact else recipe.name
+        found[name] = judge(made.quantized)
+        if found[name].is_better_than(found[kept]):
+            best, kept = made, name
     rungs = tuple(Rung(name, verdict.sqnr_db, name == kept) for name, verdict in found.items())
     return replace(best, rungs=rungs, pictures=len(judged))
 
@@ -128,8 +132,14 @@ def _equalized(ground: Ground) -> Climb:
     runner = FloatGraph(ground.graph, names)
     channels = observe_channels(names, (runner.run(x) for x in ground.pictures))
     equal = equalize(ground.graph, channels)
-    ranges = ground.measure(equal.graph)
-    return Climb(assign(equal.graph, ground.input_params, ranges), ranges, equalized=equal.changed)
+    made = _ranged(ground, equal.graph, ground.measure(equal.graph))
+    return replace(made, equalized=equal.changed)
+
+
+def _ranged(ground: Ground, graph: Graph, measured: RangeTable) -> Climb:
+    """Return a network rounded to nearest, its sums exact where that helps."""
+    ranges, exact = exact_sums(graph, measured)
+    return Climb(assign(graph, ground.input_params, ranges), ranges, exact=exact)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
