@@ -14,11 +14,15 @@ from edge.tensors import Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Channels:
-    """Of each channel, float64 [C]: the least value, the largest, and the mean."""
+    """Of each channel, float64 [C]: the least value, the largest, and the mean.
+
+    `positions`: how many values of each were seen.
+    """
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     mean: NDArray[np.float64]
+    positions: int
 
 
 def observe_channels(
@@ -33,21 +37,31 @@ def observe_channels(
     lows: dict[str, list[Array]] = {name: [] for name in names}
     highs: dict[str, list[Array]] = {name: [] for name in names}
     means: dict[str, list[Array]] = {name: [] for name in names}
+    positions = dict.fromkeys(names, 0)
     for batch in batches:
         for name in names:
             rows = np.moveaxis(batch[name], 1, 0).reshape(batch[name].shape[1], -1)
             lows[name].append(rows.min(axis=1))
             highs[name].append(rows.max(axis=1))
             means[name].append(rows.mean(axis=1, dtype=np.float64))
-    return {name: _merged(name, lows[name], highs[name], means[name]) for name in names}
+            positions[name] += rows.shape[1]
+    for name in names:
+        _check(name, lows[name], highs[name])
+    return {
+        name: Channels(
+            np.min(lows[name], axis=0).astype(np.float64),
+            np.max(highs[name], axis=0).astype(np.float64),
+            np.mean(means[name], axis=0),
+            positions[name],
+        )
+        for name in names
+    }
 
 
-def _merged(name: str, lows: list[Array], highs: list[Array], means: list[Array]) -> Channels:
+def _check(name: str, lows: list[Array], highs: list[Array]) -> None:
     if not lows:
         raise ObserverError(
             f"tensor {name!r} was never observed; calibrate with at least one image"
         )
-    low, high = np.min(lows, axis=0), np.max(highs, axis=0)
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+    if not (np.isfinite(lows).all() and np.isfinite(highs).all()):
         raise ObserverError(f"tensor {name!r} holds NaN or infinite values; check the model")
-    return Channels(low.astype(np.float64), high.astype(np.float64), np.mean(means, axis=0))

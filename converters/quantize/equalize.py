@@ -4,10 +4,11 @@ Where one channel reaches to 50 and another to 1, one scale leaves the second fe
 A channel may be multiplied where it is made and divided where it is read, and moved where it is
 made and moved back in the bias of whoever reads it, and the float network computes the same. That
 holds for what is linear, as MobileNetV2's bottlenecks and their sums are; a ReLU stands a gain but
-no move; a ReLU6 neither, since its upper end is one number for all channels. Channels that are
-added have the same gain in both summands and in the sum, and moves that add up, so that a whole
-residual group is one. The gain is in the weights before and behind, whose scales are their own:
-M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (2019).
+no move. The upper end of a ReLU6 is one number for all channels: those that stay below it stand a
+gain that leaves them there. Channels that are added have the same gain in both summands and in the
+sum, and moves that add up, so that a whole residual group is one. The gain is in the weights before
+and behind, whose scales are their own: M. Nagel et al., "Data-Free Quantization Through Weight
+Equalization and Bias Correction" (2019).
 """
 
 from __future__ import annotations
@@ -27,14 +28,23 @@ from converters.quantize.second_order import F64
 # way, in dB, was the best or next to it on all networks that were tried.
 EXPONENT = 0.5
 MOST_GAIN = 16.0
+# What a ReLU6 cuts off is lost, so that of a channel's room below it less is taken; and none where
+# fewer positions were seen, as in layers of 7 x 7: rare values twice as large as all that
+# calibration met are there, and they are what tells the classes apart.
+CAPPED_EXPONENT = 0.25
+LEAST_POSITIONS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Values whose channels have one gain; `moves` where they may be moved as well."""
+    """Values whose channels have one gain.
+
+    `moves`: they may be moved as well; `capped`: a clamp ends them, which gains must respect.
+    """
 
     values: tuple[str, ...]
     moves: bool
+    capped: bool = False
 
 
 def groups(graph: Graph) -> tuple[Group, ...]:
@@ -54,7 +64,11 @@ def groups(graph: Graph) -> tuple[Group, ...]:
     order = {name: index for index, name in enumerate(graph.shapes)}
     distinct = {id(members): members for members in group.values()}.values()
     return tuple(
-        Group(tuple(sorted(members, key=order.__getitem__)), _may_move(graph, members))
+        Group(
+            tuple(sorted(members, key=order.__getitem__)),
+            _may_move(graph, members),
+            any(_is_capped(graph.producers[name]) for name in members),
+        )
         for members in distinct
         if all(_is_closed(graph, name, members) for name in members)
     )
@@ -63,11 +77,17 @@ def groups(graph: Graph) -> tuple[Group, ...]:
 def _is_scalable(graph: Graph, node: Node) -> bool:
     """Whether a node makes channels that may have gains, if those that it reads have them."""
     clamp = clamp_of(node.operator)
-    if clamp is not None and (clamp.low, clamp.high) != (0.0, INFINITY):
+    if clamp is not None and clamp.low != 0:
         return False
     if isinstance(node.operator, Add):
-        return graph.shapes[node.inputs[0]] == graph.shapes[node.inputs[1]]
+        same = graph.shapes[node.inputs[0]] == graph.shapes[node.inputs[1]]
+        return same and not _is_capped(node)
     return isinstance(node.operator, Conv)
+
+
+def _is_capped(node: Node) -> bool:
+    clamp = clamp_of(node.operator)
+    return clamp is not None and clamp.high != INFINITY
 
 
 def _is_closed(graph: Graph, value: str, members: list[str]) -> bool:
@@ -114,7 +134,11 @@ def equalize(graph: Graph, channels: Mapping[str, Channels]) -> PassResult:
                 moves[name] = moves[maker.inputs[0]] + moves[maker.inputs[1]]
             else:
                 moves[name] = channels[name].mean
-        gain = _gain([_reach(channels[name], moves[name]) for name in group.values])
+        if group.capped:
+            (name,) = group.values
+            gain = _room(channels[name])
+        else:
+            gain = _gain([_reach(channels[name], moves[name]) for name in group.values])
         gains |= dict.fromkeys(group.values, gain)
         changed.append(f"{', '.join(group.values)}: gains {gain.min():.2f} to {gain.max():.2f}")
     nodes = [_rescaled(node, gains, moves) for node in graph.nodes]
@@ -129,6 +153,16 @@ def _reach(channels: Channels, move: F64) -> F64:
         return np.ones_like(reach)
     middle = np.exp(np.log(reach[used]).mean())
     return np.where(used, reach / middle, 1.0)
+
+
+def _room(channels: Channels) -> F64:
+    """Return gains from 1 on that take part of what each channel leaves below the largest."""
+    top = channels.high.max()
+    if top <= 0 or channels.positions < LEAST_POSITIONS:
+        return np.ones_like(channels.high)
+    least = top / MOST_GAIN ** (1 / CAPPED_EXPONENT)
+    gain: F64 = (top / np.maximum(channels.high, least)) ** CAPPED_EXPONENT
+    return np.where(channels.high > 0, gain, 1.0)
 
 
 def _gain(reaches: list[F64]) -> F64:

@@ -7,7 +7,7 @@ from converters.graph import Graph
 from converters.onnx_qdq.writer import write_float
 from converters.operators import Conv
 from converters.passes import run_passes
-from converters.quantize.equalize import MOST_GAIN, equalize, groups
+from converters.quantize.equalize import LEAST_POSITIONS, MOST_GAIN, equalize, groups
 from edge.tensors import Array
 from tests.converters.models import Constants, build, f32, imported, normal, run
 
@@ -20,6 +20,7 @@ CONSTANTS: Constants = {
     "down": normal(6, 12, 1, 1, seed=3) * SIZES,
     "wide": normal(5, 6, 3, 3, seed=5),
     "zero": f32(0),
+    "one": f32(1),
     "six": f32(6),
 }
 STEM = "a = Conv(x, stem, offset) "
@@ -45,8 +46,8 @@ def values(of: Graph) -> list[set[str]]:
 
 def test_a_residual_group_is_one() -> None:
     of = graph(STEM + BLOCK + "y = Conv(g, up)")
-    assert values(of) == [{"a", "f", "g"}]
-    (group,) = groups(of)
+    assert values(of) == [{"a", "f", "g"}, {"c"}, {"e"}]
+    group = groups(of)[0]
     assert group.moves
     assert group.values.index("g") == 2  # after what it is the sum of
 
@@ -86,8 +87,10 @@ def test_channels_come_nearer_to_each_other_around_zero() -> None:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        # No end of a clamp may differ from channel to channel, and a move would go through one.
-        (STEM + "b = Clip(a, zero, six) y = Conv(b, wide)", []),
+        # A move would go through the end of a clamp.
+        (STEM + "b = Clip(a, zero, six) y = Conv(b, wide)", [False]),
+        (STEM + "b = Clip(a, one, six) y = Conv(b, wide)", []),
+        (STEM + "b = Conv(a, wide) s = Add(a, a) t = Clip(s, zero, six) y = Conv(t, wide)", []),
         (STEM + "b = Relu(a) y = Conv(b, wide)", [False]),
         # Zeros at the border would have to move too.
         (STEM + "y = Conv<pads=[1,1,1,1]>(a, wide)", [False]),
@@ -113,10 +116,51 @@ def test_gains_are_bounded_and_dead_channels_have_none() -> None:
     (node,) = (n for n in of.nodes if n.output == "a")
     (after,) = (
         n
-        for n in equalize(of, {"a": Channels(-reach, reach, reach * 0)}).graph.nodes
+        for n in equalize(of, {"a": Channels(-reach, reach, reach * 0, 1)}).graph.nodes
         if n.output == "a"
     )
     assert isinstance(node.operator, Conv)
     assert isinstance(after.operator, Conv)
     gain = (after.operator.weight / node.operator.weight).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(gain[[0, 1, 5]], [1, MOST_GAIN, 1 / MOST_GAIN], rtol=1e-5)
+
+
+CAPPED = (
+    "a = Conv(x, stem) b = Clip(a, zero, six) c = Conv<group=6, pads=[1,1,1,1]>(b, each) "
+    "y = Conv(c, up)"
+)
+
+
+def capped(positions: int) -> tuple[Graph, Graph]:
+    of = run_passes(imported(build(CAPPED, **CONSTANTS, each=normal(6, 1, 3, 3, seed=6))))[0]
+    zeros = np.zeros(6)
+    high = np.array([0.0, 1e-30, 0.1, 1, 4, 6])
+    found = {name: Channels(zeros, high, zeros, positions) for g in groups(of) for name in g.values}
+    return of, equalize(of, found).graph
+
+
+def test_below_a_relu6_channels_take_part_of_their_room() -> None:
+    before, after = capped(LEAST_POSITIONS)
+    old, new = (of.producers["b"].operator for of in (before, after))
+    assert isinstance(old, Conv)
+    assert isinstance(new, Conv)
+    gain = (new.weight / old.weight).mean(axis=(1, 2, 3))
+    expected = [1, MOST_GAIN, 60**0.25, 6**0.25, 1.5**0.25, 1]
+    np.testing.assert_allclose(gain, expected, rtol=1e-5)
+    assert new.clamp == old.clamp
+
+
+def test_the_network_stays_the_same_as_long_as_no_channel_leaves_its_room() -> None:
+    before, after = capped(LEAST_POSITIONS)
+    x = normal(1, 3, 8, 8, spread=0.01)
+    (expected,), (found,) = run(write_float(before), x), run(write_float(after), x)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    assert np.ptp(expected) > 0
+
+
+def test_what_was_seen_too_seldom_has_no_gain() -> None:
+    before, after = capped(LEAST_POSITIONS - 1)
+    old, new = (of.producers["b"].operator for of in (before, after))
+    assert isinstance(old, Conv)
+    assert isinstance(new, Conv)
+    np.testing.assert_array_equal(old.weight, new.weight)
