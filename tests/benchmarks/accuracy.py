@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.accuracy --shared ../shared
 
-128 calibration images (and, for ours, none at all), 500 validation images. ONNX files are run with
-exact kernels, as an Arm board computes them, and, for information, with the kernels that ONNX
-Runtime takes on this machine by default. SQNR is that of each image's centred logits, or of plain
-features, over all images, in dB.
+128 calibration images (and, for ours, none at all; and what `--optimize best` makes of them), 500
+validation images. ONNX files are run with exact kernels, as an Arm board computes them, and, for
+information, with the kernels that ONNX Runtime takes on this machine by default. SQNR is that of
+each image's centred logits, or of plain features, over all images, in dB.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ from tests.benchmarks.artifacts import ToolError, Workshop
 EXACT, DEFAULT = ", exact kernels", ", default kernels"
 FLOAT = "float32"
 STEPS = (0, 1, 2)
+# Flags, and whether synthetic images are calibrated on.
+OURS: dict[str, tuple[tuple[str, ...], bool]] = {
+    "ours": ((), False),
+    "ours, best": (("--optimize", "best"), False),
+    "ours, synthetic calibration": ((), True),
+}
 # Google's build knows one more class, "background", in front.
 GOOGLE = "Google's int8 TFLite"
 
@@ -70,8 +76,8 @@ def artifacts(
 ) -> dict[str, Path]:
     """Make every artifact of a model; a tool that fails goes into `notes`."""
     paths = {FLOAT: workshop.shared.model(model)}
-    for name, synthetic in (("ours", False), ("ours, synthetic calibration", True)):
-        for kind, path in workshop.ours(model, synthetic=synthetic).items():
+    for name, (flags, synthetic) in OURS.items():
+        for kind, path in workshop.ours(model, *flags, synthetic=synthetic).items():
             paths[f"{name}, {kind}"] = path
     makers: dict[str, Callable[[], Path]] = {
         "onnx2tf + ai-edge-quantizer": partial(workshop.ai_edge_quantizer, model)
@@ -166,9 +172,7 @@ def measure(
     figures = {
         "images": len(true),
         "models": {name: asdict(accuracy) for name, accuracy in judged.items()},
-        "steps_apart": {
-            name: steps_apart(scores, name) for name in ("ours", "ours, synthetic calibration")
-        },
+        "steps_apart": {name: steps_apart(scores, name) for name in OURS},
     }
     # One character an image; the images and their classes themselves stay where they are.
     best = {
