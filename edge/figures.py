@@ -24,9 +24,12 @@ def size(size_bytes: int) -> str:
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
-    """Return a JSON value with infinities and NaN, which JSON has no word for, as None."""
+    """Return a JSON value with infinities and NaN, which JSON has no word for, as None.
+
+    A tuple becomes a list, as in JSON.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
-    return [finite(item) for item in value] if isinstance(value, list) else value
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value

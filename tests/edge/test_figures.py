@@ -31,3 +31,4 @@ def test_sizes_and_shares() -> None:
 def test_what_json_has_no_word_for_is_null() -> None:
     given = {"a": [1.5, math.inf, {"b": math.nan}], "c": "inf", "d": 3}
     assert figures.finite(given) == {"a": [1.5, None, {"b": None}], "c": "inf", "d": 3}
+    assert figures.finite((1.0, (float("nan"),))) == [1.0, [None]]
