@@ -121,6 +121,12 @@ def parser() -> argparse.ArgumentParser:
         help="with --evaluate: exit 3, writing nothing, when top-1 drops by more points "
         "whatever is tried",
     )
+    data.add_argument(
+        "--sensitivity",
+        action="store_true",
+        help="trace where the error comes from on 16 pictures (default: on as many as take about a "
+        "second, and on none of a network that is too large for that)",
+    )
     add_picture_flags(p, "the model's card")
     return p
 
@@ -146,6 +152,8 @@ def request_of(args: argparse.Namespace) -> Request:
         raise UsageError(f"--samples {args.samples}; at least 1 is needed")
     if args.kind != "int8" and args.formats not in (None, ("tflite",)):
         raise UsageError(f"--{args.kind} writes TFLite alone; the float ONNX file is the model")
+    if args.kind != "int8" and args.sensitivity:
+        raise UsageError(f"--sensitivity traces roundings to int8, and --{args.kind} makes none")
     return Request(
         model=args.model,
         kind=args.kind,
@@ -162,6 +170,7 @@ def request_of(args: argparse.Namespace) -> Request:
         labels=args.labels,
         scores=args.scores,
         strict=args.strict,
+        sensitivity=args.sensitivity,
         picture=picture_flags(args),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from converters.pipeline import Conversion
 from converters.report import called, how_calibrated, how_optimized, output_row, render
+from converters.report_sensitivity import most_noise
 from converters.report_structure import savings
 from converters.saving import Saving
 from converters.verify import FLOAT, Verification
@@ -52,6 +53,7 @@ def to_json(conversion: Conversion) -> dict[str, Any]:
         "saving": conversion.saving and asdict(conversion.saving),
         "ranges": calibrated and calibrated.ranges.to_json(),
         "optimization": finite(_optimization(conversion)),
+        "sensitivity": finite(conversion.sensitivity and asdict(conversion.sensitivity)),
         "calibration_lint": conversion.lint and asdict(conversion.lint),
         "skipped_images": list(calibrated.broken) if calibrated else [],
         "verification": finite(
@@ -110,6 +112,8 @@ def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
             head.append("(synthetic ones belong to no class, so agreement on them says little)")
     if calibrated is not None and calibrated.climb is not None and calibrated.climb.rungs:
         head.append(how_optimized(calibrated.climb))
+    if conversion.sensitivity is not None and (line := most_noise(conversion.sensitivity)):
+        head.append(line)
     given = conversion.source.given
     if given is not None and given.notes:
         head.append(f"the report has {len(given.notes)} notes on what could not stay as it was")

@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from calibration.lint import Lint, check_overlap
@@ -22,9 +23,10 @@ from converters.quantize.assign import assign
 from converters.quantize.quantized import QuantizedGraph
 from converters.request import TARGETS, Format, Request
 from converters.saving import Saving, compare_times, saving
+from converters.sensitivity import PICTURES, Sensitivity, affordable, measure_sensitivity
 from converters.source import Source, read_source
 from converters.tflite import writer as tflite
-from converters.verify import FLOAT, Verification, verify
+from converters.verify import FLOAT, Verification, inputs_of, verify
 from edge.card import ModelCard
 from edge.errors import EdgeError, GateError
 from edge.files import write_bytes
@@ -48,6 +50,7 @@ class Conversion:
     verification: Verification
     lint: Lint | None = None  # None where nothing was calibrated
     saving: Saving | None = None  # by channels that were removed, where some were
+    sensitivity: Sensitivity | None = None  # None where it was not asked for, and would take long
 
     def check_gate(self) -> None:
         """Raise GateError for a fault of the calibration set where the request is strict, or where
@@ -97,7 +100,22 @@ def convert(request: Request, progress: Progress) -> Conversion:
         except GateError:
             continue  # the next level may meet it; whoever asks is told of the last one
         break
-    return conversion
+    return _traced(conversion, pictures, progress)
+
+
+def _traced(conversion: Conversion, pictures: Pictures, progress: Progress) -> Conversion:
+    """Add where the error comes from, if the request or the size of the network allows it."""
+    quantized = conversion.quantized
+    assert quantized is not None  # noqa: S101 (the caller quantized it)
+    count = PICTURES if conversion.request.sensitivity else affordable(quantized)
+    source = conversion.source
+    several = islice(inputs_of(pictures.verification, source.card, source.input_spec), count)
+    inputs = list(several)
+    if not inputs:
+        return conversion
+    found = measure_sensitivity(quantized, inputs, progress)
+    give_back()
+    return replace(conversion, sensitivity=found)
 
 
 def _built(

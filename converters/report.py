@@ -8,6 +8,7 @@ from calibration.lint import Lint
 from converters.ladder import PLAIN, Climb
 from converters.output_check import OutputCheck
 from converters.pipeline import Conversion
+from converters.report_sensitivity import traced
 from converters.report_structure import FORMATS, saved, structure
 from converters.sqnr_plot import sqnr_plot
 from converters.tensor_check import TensorCheck
@@ -49,7 +50,8 @@ def render(conversion: Conversion) -> str:
     if reached is not None and reached.rungs:
         sections.append(Section("What was tried to lose less", _rungs(reached)))
     if conversion.verification.tensors:
-        sections.append(Section("Where the error comes from", _tensors(conversion)))
+        blocks = [*traced(conversion), *_tensors(conversion)]
+        sections.append(Section("Where the error comes from", blocks))
     if conversion.saving is not None:
         sections.append(Section("What was saved", saved(conversion)))
     sections += [

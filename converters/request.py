@@ -31,7 +31,8 @@ class Request:
     `labels` and `scores` (the output that holds the classes' scores) are None where the model's own
     card or its shapes decide, `observer` where the kind of pictures does, `optimize` where the gate
     does. `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any;
-    `strict`: whether a fault of the calibration set fails the conversion.
+    `strict`: whether a fault of the calibration set fails the conversion; `sensitivity`: whether
+    the error is traced through the network however long it takes.
     """
 
     model: Path
@@ -50,6 +51,7 @@ class Request:
     scores: str | None = None
     kind: Kind = "int8"
     strict: bool = False
+    sensitivity: bool = False
 
     @property
     def name(self) -> str:

@@ -145,6 +145,11 @@ def _check_given(request: Request) -> None:
             "takes no --calibration, --observer or --optimize; leave them out, or give the float32 "
             "model"
         )
+    if request.sensitivity:
+        raise ConvertError(
+            f"{request.model}: already quantized: there is no float network whose roundings "
+            "--sensitivity could trace; leave it out, or give the float32 model"
+        )
     if "tflite" not in request.formats:
         raise ConvertError(
             f"{request.model}: already quantized: only TFLite is written; the int8 ONNX file is "

@@ -85,7 +85,7 @@ def verify(
             graph,
             backends[FLOAT],
             {kind: backend for kind, backend in backends.items() if kind != FLOAT},
-            islice(_inputs(images, card, tensor), TENSOR_IMAGES),
+            islice(inputs_of(images, card, tensor), TENSOR_IMAGES),
         )
         if "onnx" in models and platform.machine() in X86:
             backends[DEFAULT_KERNELS] = _open(models["onnx"], stack, exact_kernels=False)
@@ -105,7 +105,7 @@ def verify(
         artifacts = {kind: path.read_bytes() for kind, path in models.items() if kind != FLOAT}
         if is_given:
             artifacts[SOURCE] = models[FLOAT].read_bytes()
-        few = islice(_inputs(images, card, tensor), TENSOR_IMAGES)
+        few = islice(inputs_of(images, card, tensor), TENSOR_IMAGES)
         checks = check_tensors(subject, artifacts, few)
     return Verification(
         f"{everything[FLOAT].images} {pictures}",
@@ -125,8 +125,9 @@ def _open(path: Path, stack: ExitStack, scores: str = "", *, exact_kernels: bool
     return backend
 
 
-def _inputs(
+def inputs_of(
     images: ImageSet | LabelledSet | Tensors, card: ModelCard, tensor: TensorSpec
 ) -> Iterable[F32]:
+    """Yield float32 [1, C, H, W], or [1, H, W, C], for each picture, as the card says."""
     source = images.images if isinstance(images, LabelledSet) else images
     return tensors(source, card.preprocess, tensor)

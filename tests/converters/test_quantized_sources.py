@@ -339,3 +339,16 @@ def test_integer_outputs_of_a_quantized_source_are_all_read(tmp_path: Path) -> N
     assert made.card.scores == "y"
     (other,) = made.verification.outputs
     assert (other.name, other.sqnr_db) == ("a", {"tflite": math.inf})
+
+
+def test_its_roundings_are_not_ours_to_trace(
+    quantized_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(quantized_file), "-o", str(tmp_path), "--sensitivity"]) == 2
+    assert "--sensitivity" in capsys.readouterr().err
+    assert outputs(tmp_path) == set()
+
+
+def test_its_report_says_nothing_of_tracing(conversion: Conversion) -> None:
+    assert conversion.sensitivity is None
+    assert "--sensitivity" not in render(conversion)
