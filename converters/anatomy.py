@@ -108,6 +108,13 @@ def _name(index: int, blocks: list[int]) -> str:
     return "head" if index > blocks[-1] else f"block {index - blocks[0] + 1}"
 
 
+def _is_layer(node: Node) -> bool:
+    """Whether a node brings values together; one gain for each channel does not."""
+    operator = node.operator
+    is_gain = isinstance(operator, Conv) and operator.is_depthwise and operator.kernel == (1, 1)
+    return isinstance(operator, LAYERS) and not is_gain
+
+
 class _Parts:
     """The part of each node, by its name, and where the network can be cut."""
 
@@ -129,7 +136,7 @@ class _Parts:
         alive = set(self.graph.inputs)
         for index, node in enumerate(self.nodes):
             piece.nodes.append(node)
-            if isinstance(node.operator, LAYERS):
+            if _is_layer(node):
                 piece.layers.append(self.of[node.name])
             alive |= {node.output} & self._moving
             alive -= {name for name in alive if last.get(name, -1) <= index}
@@ -154,7 +161,7 @@ class _Parts:
 
     def _convolution(self, node: Node, conv: Conv) -> str:
         if conv.is_depthwise:
-            return DEPTHWISE
+            return DEPTHWISE if _is_layer(node) else OTHER
         if conv.kernel != (1, 1):
             return CONVOLUTION
         if self._leads_to_depthwise(node, up=True):
@@ -175,9 +182,10 @@ class _Parts:
         waiting, seen = beside(node), {node.name}
         while waiting:
             other = waiting.pop()
-            if isinstance(other.operator, Conv) and other.operator.is_depthwise:
-                return True
-            if other.name not in seen and not isinstance(other.operator, (*LAYERS, *POOLS, Add)):
+            if _is_layer(other):
+                if isinstance(other.operator, Conv) and other.operator.is_depthwise:
+                    return True
+            elif other.name not in seen and not isinstance(other.operator, (*POOLS, Add)):
                 waiting += beside(other)
             seen.add(other.name)
         return False

@@ -124,7 +124,7 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--sensitivity",
         action="store_true",
-        help="trace where the error comes from on 16 pictures (default: on as many as take about a "
+        help="trace where the error comes from on 8 pictures (default: on as many as take about a "
         "second, and on none of a network that is too large for that)",
     )
     add_picture_flags(p, "the model's card")

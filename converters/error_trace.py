@@ -82,13 +82,18 @@ class Stretch:
         def effect(value: str, error: F32) -> F64:
             if quiet is None or not error.any():
                 return np.zeros(self._classes)
-            return self._scores(given, {_noise(value): error}) - quiet
+            scores = self._scores(given, {_noise(value): error})
+            # Scores that are no numbers any more, as behind 1 / 0, are lost: as if they were zero.
+            return scores - quiet if np.isfinite(scores).all() else -quiet
 
         losses = []
         for value in (node.output for node in self.nodes):
-            real, read, rounded = made[value], made[f"{value} read"], made[f"{value} read rounded"]
-            weighted = made.get(f"{value} weighted", read)
-            alone = made.get(f"{value} weighted rounded", rounded)
+            real, rounded = made[value], made[f"{value} read rounded"]
+            read = weighted = _numbers(made[f"{value} read"], rounded)
+            alone = rounded
+            if f"{value} weighted" in made:
+                alone = made[f"{value} weighted rounded"]
+                weighted = _numbers(made[f"{value} weighted"], alone)
             losses.append(
                 Loss(
                     signal=_energy(real),
@@ -106,7 +111,8 @@ class Stretch:
         """Return the centred scores, float64 [classes], with noise on some values."""
         (scores,) = self._rest.run([self._output], {**given, **self._silence, **noise})
         flat = scores.reshape(-1).astype(np.float64)
-        centred: F64 = flat - flat.mean()
+        with np.errstate(invalid="ignore"):  # infinite ones have no mean
+            centred: F64 = flat - flat.mean()
         return centred
 
 
@@ -143,7 +149,7 @@ def _variants(
             operators["weighted"] = as_held(quantized, node)
         for variant, operator in operators.items():
             output = f"{node.output} {variant}"
-            yield Node(output, operator, inputs, output)
+            yield Node(f"{node.name} {variant}", operator, inputs, output)
             yield from rounded(output, node.output)
 
 
@@ -176,6 +182,12 @@ def _session(graph: Graph) -> FloatSession:
     options.intra_op_num_threads = 1  # a second thread mostly spins
     options.add_session_config_entry(*AS_WRITTEN)
     return FloatSession(graph, options)
+
+
+def _numbers(values: F32, rounded: F32) -> F32:
+    """Return values, and what an int8 saturates at where they are infinite, or no numbers."""
+    is_number = np.isfinite(values)
+    return values if is_number.all() else np.where(is_number, values, rounded)
 
 
 def _energy(values: Array) -> float:

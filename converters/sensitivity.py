@@ -32,8 +32,8 @@ from edge.tensors import F32
 
 # So often the rest of the network is opened anew: a run takes the longer the earlier it begins, and
 # to open it takes as long as some runs.
-STRETCHES = 8
-PICTURES = 16
+STRETCHES = 6
+PICTURES = 8
 # What all runs of a conversion that was not asked for more may take, as `products` counts: a second
 # of two cores, in which a MobileNetV2 of 224 x 224 pixels is traced on two pictures.
 BUDGET = 1 << 37
@@ -217,6 +217,7 @@ def _losses(
                 yield
             of_node = map(list, zip(*losses, strict=True))
             found.extend(zip(stretch.nodes, of_node, strict=True))
+            del stretch  # its sessions, before the next ones are opened
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="sensitivity") as pool:
         count = len(stretches) * len(pictures)

@@ -90,6 +90,16 @@ def test_a_plain_chain_has_layers() -> None:
     assert [block for block, _ in places(graph(body))] == ["layer 1", *["layer 2"] * 3]
 
 
+def test_a_gain_for_each_channel_is_no_depthwise_layer() -> None:
+    body = "c = Conv(x, expand) d = Conv<group=8>(c, gain) e = Relu(d) y = Conv(e, project)"
+    made = imported(build(body, IMAGE, gain=normal(8, 1, 1, 1, seed=6), **CONSTANTS))
+    assert places(made) == [
+        ("layer 1", "1x1 convolution"),
+        *[("layer 1", part) for part in ("other", "function")],
+        ("layer 2", "1x1 convolution"),
+    ]
+
+
 def test_a_constant_stands_where_it_is_read() -> None:
     body = "a = Conv(x, full) b = Conv(a, full) y = Add(b, other)"
     made, _ = run_passes(imported(build(body, IMAGE, other=normal(1, 3, 4, 4), **CONSTANTS)))

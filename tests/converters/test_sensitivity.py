@@ -286,6 +286,26 @@ def test_any_network_is_traced(seed: int) -> None:
     assert not any(math.isnan(row.alone_db) for row in found.rows)
 
 
+def test_a_layer_of_any_rank_is_traced() -> None:
+    body = "a = MatMul(x, k) b = Conv(a, w) y = GlobalAveragePool(b)"
+    quantized = make(body, k=normal(8, 5), w=normal(4, 3, 1, 1, seed=1)).quantized
+    assert [row.kind for row in measured(quantized).rows[:2]] == ["Input", "Gemm"]
+
+
+def test_scores_that_a_rounding_makes_infinite_are_lost() -> None:
+    # Small squares are rounded to zero, of which the reciprocal root is infinite.
+    body = "s = Mul(x, x) t = Sqrt(s) r = Reciprocal(t) n = Mul(r, x) c = Conv(n, w) "
+    body += "y = GlobalAveragePool(c)"
+    quantized = make(body, reals=(1.0, 3.0), w=normal(4, 3, 1, 1)).quantized
+    found = measure_sensitivity(quantized, [np.abs(x) for x in pictures(quantized)], silent)
+    rows = by_name(found)
+    assert rows["s"].scores_db == pytest.approx(0)
+    # By itself it is only rounded, and its reader saturates.
+    assert rows["s"].alone_db > 20
+    assert not any(math.isnan(row.alone_db) or math.isnan(row.share) for row in found.rows)
+    assert sum(row.share for row in found.rows) == pytest.approx(1)
+
+
 def test_nothing_is_lost_without_a_signal(tiny: QuantizedGraph) -> None:
     silence = np.zeros(tiny.graph.input_shape, np.float32)
     found = measure_sensitivity(tiny, [silence], silent)
