@@ -72,13 +72,14 @@ def find_images(folder: Path) -> list[Path]:
 
 def image_files(name: str, root: Path | None, paths: list[Path]) -> ImageSet:
     """Return the set of these files; each picture's name is its path, below `root` if given."""
-
-    def load(path: Path, name: str) -> Picture:
-        return Picture(name, read_image(path))
-
     names = [(path.relative_to(root) if root else path).as_posix() for path in paths]
-    jobs = [Job(n, partial(load, path, n)) for n, path in zip(names, paths, strict=True)]
+    files = [path.absolute() for path in paths]
+    jobs = [Job(n, partial(_load, path, n), path) for n, path in zip(names, files, strict=True)]
     return ImageSet(name, len(jobs), lambda: jobs)
+
+
+def _load(path: Path, name: str) -> Picture:
+    return Picture(name, read_image(path))
 
 
 def tensors(

@@ -80,6 +80,21 @@ class StreamingHistogram:
             merged.counts += _folded(part.counts, merged.exponent - part.exponent)
         return merged
 
+    def __getstate__(self) -> tuple[str, float, float, int, int, int, NDArray[np.integer]]:
+        """Return what another process needs, in a tenth of the bytes: most bins are empty."""
+        used = np.flatnonzero(self.counts)
+        first, stop = (int(used[0]), int(used[-1]) + 1) if used.size else (0, 0)
+        counts = self.counts[first:stop]
+        narrow = counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+        return self.name, self.low, self.high, self.size, self.exponent, first, narrow
+
+    def __setstate__(
+        self, state: tuple[str, float, float, int, int, int, NDArray[np.integer]]
+    ) -> None:
+        self.name, self.low, self.high, self.size, self.exponent, first, counts = state
+        self.counts = np.zeros(2 * BINS - 1, np.int64)
+        self.counts[first : first + counts.size] = counts
+
     def __eq__(self, other: object) -> bool:
         """Whether both saw the same values, as far as their state tells; names do not matter."""
         if not isinstance(other, StreamingHistogram):

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +22,7 @@ from edge.tensors import F32, U8
 # larger photographs included.
 WORKERS = 2
 AHEAD = 4
+T = TypeVar("T")
 
 
 class DatasetError(CalibrationError):
@@ -36,10 +40,15 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One picture still to be made; `load` runs on a worker, and may raise BrokenImageError."""
+    """One picture still to be made; `load` runs on a worker, and may raise BrokenImageError.
+
+    `file`: what it reads, by an absolute path, None where it reads none. Where `load` can be
+    pickled, as that of sets from the disk can, another process may do the job.
+    """
 
     name: str
     load: Callable[[], Picture]
+    file: Path | None = None
 
 
 class ImageSet:
@@ -71,6 +80,15 @@ class ImageSet:
 
         return ImageSet(self.name, len(wanted), jobs, synthetic=self.synthetic)
 
+    def pieces(self, size: int) -> Iterator[ImageSet]:
+        """Yield sets of `size` pictures each, the last of what is left, which can be pickled."""
+        for jobs in _batched(self._jobs(), size):
+            yield ImageSet(self.name, len(jobs), partial(tuple, jobs), synthetic=self.synthetic)
+
+    def files(self) -> list[Path]:
+        """Return the files that the pictures are read from."""
+        return [job.file for job in self._jobs() if job.file is not None]
+
     def watched(self, note: Callable[[Picture], None]) -> ImageSet:
         """Return the same set, of which each picture that is read is shown to `note` as well.
 
@@ -83,7 +101,7 @@ class ImageSet:
             return picture
 
         def jobs() -> Iterator[Job]:
-            return (Job(job.name, partial(load, job)) for job in self._jobs())
+            return (Job(job.name, partial(load, job), job.file) for job in self._jobs())
 
         return ImageSet(self.name, self._count, jobs, synthetic=self.synthetic)
 
@@ -160,6 +178,18 @@ class Tensors:
 
         return Tensors(self.name, len(wanted), self.shape, rows)
 
+    def pieces(self, size: int) -> Iterator[Tensors]:
+        """Yield sets of `size` tensors each, the last of what is left, which can be pickled.
+
+        They hold their tensors. Raises: DatasetError: one holds NaN or an infinity.
+        """
+        for rows in _batched((x[0] for x in self), size):
+            yield Tensors(self.name, len(rows), self.shape, partial(iter, rows))
+
+    def files(self) -> list[Path]:
+        """Return none: a piece of such a set holds what was read."""
+        return []
+
     def __iter__(self) -> Iterator[F32]:
         """Yield the tensors. Raises: DatasetError: one holds NaN or an infinity."""
         for index, row in enumerate(self.rows()):
@@ -168,6 +198,13 @@ class Tensors:
                     f"{self.name}: tensor {index} holds NaN or infinite values; leave it out"
                 )
             yield row[None]
+
+
+def _batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """Yield the items, `size` at a time."""
+    rest = iter(items)
+    while batch := tuple(islice(rest, size)):
+        yield batch
 
 
 def even_steps(count: int, limit: int | None) -> list[int]:

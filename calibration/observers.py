@@ -217,6 +217,45 @@ class Observations:
         return RangeTable(table, observer, self.samples, synthetic)
 
 
+class Observer:
+    """Takes in batches of the tensors `names`, and what other observers took in after it.
+
+    Which of the two halves a batch counts to depends on how many came before it, and all else is
+    exact: whatever the batches are split into, and whoever observes a part, comes to the same.
+    """
+
+    def __init__(self, names: Sequence[str], *, sample: int | None = SAMPLE) -> None:
+        """`sample`: as of `observe`."""
+        self._names = tuple(names)
+        self._sample = sample
+        self._halves = [{name: StreamingHistogram(name) for name in names} for _ in range(2)]
+        self.samples = 0
+
+    def update(self, batch: Mapping[str, Array] | Sequence[Array]) -> None:
+        """Take in one batch, as of `observe`. Raises: ObserverError."""
+        arrays = [batch[name] for name in self._names] if isinstance(batch, Mapping) else batch
+        half = self._halves[self.samples % 2]
+        for histogram, values in zip(half.values(), arrays, strict=True):
+            histogram.update(values, self._sample)
+        self.samples += 1
+
+    def add(self, other: Observer) -> None:
+        """Take in what another one of the same names did."""
+        theirs = other._halves[::-1] if self.samples % 2 else other._halves
+        for half, more in zip(self._halves, theirs, strict=True):
+            for name in self._names:
+                half[name] = half[name].merge(more[name])
+        self.samples += other.samples
+
+    def observations(self) -> Observations:
+        """Return what was seen so far."""
+        first, second = self._halves
+        if self.samples < 2:
+            return Observations(first, self.samples)
+        histograms = {name: one.merge(second[name]) for name, one in first.items()}
+        return Observations(histograms, self.samples, (first, second))
+
+
 def observe(
     names: Sequence[str],
     batches: Iterable[Mapping[str, Array] | Sequence[Array]],
@@ -232,14 +271,7 @@ def observe(
     them by nothing.
     Raises: ObserverError: a tensor holds NaN or an infinity; its name is in the message.
     """
-    halves = tuple({name: StreamingHistogram(name) for name in names} for _ in range(2))
-    samples = 0
+    observer = Observer(names, sample=sample)
     for batch in batches:
-        arrays = [batch[name] for name in names] if isinstance(batch, Mapping) else batch
-        for histogram, values in zip(halves[samples % 2].values(), arrays, strict=True):
-            histogram.update(values, sample)
-        samples += 1
-    if samples < 2:
-        return Observations(halves[0], samples)
-    histograms = {name: one.merge(halves[1][name]) for name, one in halves[0].items()}
-    return Observations(histograms, samples, halves)
+        observer.update(batch)
+    return observer.observations()

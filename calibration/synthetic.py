@@ -10,7 +10,7 @@ distance, texture and sharpness, since activations reach far only where pictures
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import cv2
 import numpy as np
@@ -57,15 +57,15 @@ def dead_leaves(count: int, height: int, width: int, seed: int = 0) -> ImageSet:
             f"{count} synthetic images of {width} x {height}; allowed: at least 1, with sides of "
             f"{MIN_SIDE} to {MAX_SIDE} pixels"
         )
-    textures = _textures(np.random.default_rng([seed, 0]))
-
-    def paint(index: int) -> Picture:
-        rng = np.random.default_rng([seed, index + 1])
-        leaves = _fallen_leaves(rng, height, width)
-        return Picture(f"dead leaves {index}", _lit(rng, leaves, textures))
-
+    paint = partial(_paint, seed, height, width)
     jobs = [Job(f"dead leaves {index}", partial(paint, index)) for index in range(count)]
     return ImageSet("synthetic images", count, lambda: jobs, synthetic=True)
+
+
+def _paint(seed: int, height: int, width: int, index: int) -> Picture:
+    rng = np.random.default_rng([seed, index + 1])
+    leaves = _fallen_leaves(rng, height, width)
+    return Picture(f"dead leaves {index}", _lit(rng, leaves, _textures(seed)))
 
 
 def _fallen_leaves(rng: np.random.Generator, height: int, width: int) -> Array:
@@ -123,12 +123,14 @@ def _lit(rng: np.random.Generator, leaves: Array, textures: list[F32]) -> Array:
     return pixels
 
 
-def _textures(rng: np.random.Generator) -> list[F32]:
+@lru_cache(maxsize=2)
+def _textures(seed: int) -> list[F32]:
     """Return periodic noise of mean 0 and deviation 1: one cloudy, the others like fur or cloth.
 
     The cloudy one has amplitudes 1/f**0.8; the others one direction each, and one octave of
     frequencies.
     """
+    rng = np.random.default_rng([seed, 0])
     fx = np.fft.rfftfreq(TEXTURE_SIDE)[None]
     fy = np.fft.fftfreq(TEXTURE_SIDE)[:, None]
     frequency = np.hypot(fx, fy)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from calibration.observers import Observations, observe
+from calibration.observers import Observations, Observer
 from converters.graph import Graph
 from converters.onnx_qdq.session import FloatSession
 from converters.operators import Shape
@@ -76,16 +76,30 @@ def calibrate(
         the classes' scores of each.
     Raises: ObserverError: a value is NaN or infinite.
     """
-    values, scores = observed_values(graph), graph.output
-    session = FloatGraph(graph, tuple(dict.fromkeys((*values, scores))), SLOTS)
+    observer = Observer(observed_values(graph))
+    Calibrator(graph).observe(inputs, observer, note_scores)
+    return observer.observations()
 
-    def results() -> Iterator[dict[str, Array]]:
-        for result in _run_ahead(session, inputs):
+
+class Calibrator:
+    """A float graph, opened to be observed as often as one likes."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._scores = graph.output
+        values = (*observed_values(graph), self._scores)
+        self._session = FloatGraph(graph, tuple(dict.fromkeys(values)), SLOTS)
+
+    def observe(
+        self,
+        inputs: Iterable[F32],
+        observer: Observer,
+        note_scores: Callable[[F32], None] | None = None,
+    ) -> None:
+        """Show `observer` every value, as `calibrate`. Raises: ObserverError."""
+        for result in _run_ahead(self._session, inputs):
             if note_scores is not None:
-                note_scores(result[scores])
-            yield result
-
-    return observe(values, results())
+                note_scores(result[self._scores])
+            observer.update(result)
 
 
 def _run_ahead(session: FloatGraph, inputs: Iterable[F32]) -> Iterator[dict[str, Array]]:

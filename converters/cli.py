@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calibration.progress import bar
+from calibration.spread.flags import add_spread_flags, spread_flags
 from converters.request import (
     DEFAULT_SAMPLES,
     FORMATS,
@@ -38,6 +39,7 @@ EXAMPLES = """\
   edge-convert --float16 model.onnx
   edge-convert --int8 two_heads.onnx --scores logits
   edge-convert --int8 model.onnx --calibration photos/ --evaluate labelled/ --max-drop 0.5 -o out/
+  edge-convert --int8 model.onnx --calibration /data/photos/ --samples 5000 --jobs 4
 """
 
 
@@ -128,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
         "second, and on none of a network that is too large for that)",
     )
     add_picture_flags(p, "the model's card")
+    add_spread_flags(p)
     return p
 
 
@@ -172,6 +175,7 @@ def request_of(args: argparse.Namespace) -> Request:
         strict=args.strict,
         sensitivity=args.sensitivity,
         picture=picture_flags(args),
+        spread=spread_flags(args),
     )
 
 

@@ -10,13 +10,13 @@ from calibration.labelled import listed_classes
 from calibration.lint import About, Lint, lint
 from calibration.observers import RangeTable
 from calibration.progress import Progress
-from converters.calibrate import calibrate
 from converters.graph import Graph
 from converters.ladder import PICTURES, Climb, Ground
 from converters.pictures import Pictures
 from converters.quantize.params import QuantParams, from_range, from_table
 from converters.request import Level, Request
 from converters.source import Source
+from converters.sweep import sweep
 from edge.preprocess import lookup_table
 
 
@@ -37,29 +37,22 @@ class Calibrated:
 def measure(request: Request, source: Source, pictures: Pictures, progress: Progress) -> Calibrated:
     """Observe every activation over the calibration pictures, and see what is wrong with them."""
     images, watch = pictures.calibration, pictures.watch
-    are_given = isinstance(images, Tensors)
-    inputs = watch.inputs(
-        tensors(images, source.card.preprocess, source.input_spec),
-        len(images),
-        are_given=are_given,
-    )
-    observations = calibrate(
-        source.graph, progress(inputs, len(images), "calibrating"), watch.scores
-    )
+    seen = sweep(source.graph, source.card.preprocess, images, request.spread, progress)
+    watch.add(seen.watch)
+    observations = seen.observer.observations()
     synthetic = isinstance(images, ImageSet) and images.synthetic
     ranges = observations.ranges(request.observer, synthetic=synthetic)
-    broken = tuple(images.broken) if isinstance(images, ImageSet) else ()
     about = About(
         available=pictures.available,
         labels=source.card.labels,
         listed=listed_classes(request.calibration or ""),
         norm=source.norm.opened() if source.norm else None,
-        are_given=are_given,
+        are_given=isinstance(images, Tensors),
         synthetic=synthetic,
     )
     found = lint(watch, observations, about)
     watch.kept.clear()
-    return Calibrated(ranges, input_params(source, images), broken, found)
+    return Calibrated(ranges, input_params(source, images), tuple(seen.broken), found)
 
 
 def ground(
@@ -71,11 +64,11 @@ def ground(
     progress: Progress,
 ) -> Ground:
     """Return what the ladder to `level` stands on, with as many pictures as it needs."""
-    images = pictures.again
+    images = pictures.calibration
 
     def measured(graph: Graph) -> RangeTable:
-        inputs = tensors(images, source.card.preprocess, source.input_spec)
-        observations = calibrate(graph, progress(inputs, len(images), "calibrating"))
+        seen = sweep(graph, source.card.preprocess, images, request.spread, progress)
+        observations = seen.observer.observations()
         return observations.ranges(request.observer, synthetic=calibrated.ranges.synthetic)
 
     several = even_steps(len(images), PICTURES[level])

@@ -25,12 +25,11 @@ class Pictures:
     """What to calibrate on, what to verify on, and what the latter is in words.
 
     `available`: how many pictures there are to calibrate on, of which `calibration` is the part
-    that was asked for; `watch`: looks at both sets as they are read, but not at `again`, which is
-    `calibration` for whoever reads it once more.
+    that was asked for; `watch`: looks at the evaluation set as it is read, and is told what was
+    seen of the other.
     """
 
     calibration: ImageSet | Tensors
-    again: ImageSet | Tensors
     verification: ImageSet | LabelledSet | Tensors
     words: str
     available: int
@@ -40,7 +39,6 @@ class Pictures:
 def choose_pictures(request: Request, source: Source) -> Pictures:
     """Open the folders, or make pictures, and keep some apart to verify on."""
     calibration: ImageSet | Tensors
-    again: ImageSet | Tensors
     verification: ImageSet | LabelledSet | Tensors
     watch = Watch(source.card.preprocess, source.input_spec)
     if request.calibration is None:
@@ -49,7 +47,7 @@ def choose_pictures(request: Request, source: Source) -> Pictures:
         side = max(height, width, source.card.preprocess.resize or 0)
         count = min(request.samples, SYNTHETIC_IMAGES)
         calibration = dead_leaves(count, side, side, SYNTHETIC_SEED)
-        again, available = calibration, count
+        available = count
         verification = dead_leaves(VERIFY_IMAGES, side, side, SYNTHETIC_VERIFY_SEED)
         words = "synthetic images" if source.given else "other synthetic images"
     else:
@@ -57,9 +55,6 @@ def choose_pictures(request: Request, source: Source) -> Pictures:
         first, others = held_apart(len(everything), request.samples, VERIFY_IMAGES)
         calibration, verification = everything.subset(first), everything.subset(others)
         available = len(everything)
-        again = calibration
-        if isinstance(calibration, ImageSet):
-            calibration = calibration.watched(watch.picture)
         same = set(first) & set(others)
         words = "of the calibration images themselves" if same else "images held out of calibration"
     if request.evaluate is not None:
@@ -70,4 +65,4 @@ def choose_pictures(request: Request, source: Source) -> Pictures:
             labelled if request.calibration is None else replace(labelled, images=watched)
         )
         words = f"labelled images of {request.evaluate}"
-    return Pictures(calibration, again, verification, words, available, watch)
+    return Pictures(calibration, verification, words, available, watch)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from calibration.spread import Here, Spread
 from converters.quantize.quantized import Io
 from edge.picture_flags import NO_FLAGS, PreprocessFlags
 
@@ -32,7 +33,7 @@ class Request:
     card or its shapes decide, `observer` where the kind of pictures does, `optimize` where the gate
     does. `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any;
     `strict`: whether a fault of the calibration set fails the conversion; `sensitivity`: whether
-    the error is traced through the network however long it takes.
+    the error is traced through the network however long it takes; `spread`: who calibrates.
     """
 
     model: Path
@@ -52,6 +53,7 @@ class Request:
     kind: Kind = "int8"
     strict: bool = False
     sensitivity: bool = False
+    spread: Spread = Here()  # noqa: RUF009 (frozen)
 
     @property
     def name(self) -> str:

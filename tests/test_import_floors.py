@@ -26,6 +26,8 @@ BASE = {"numpy", "cv2"}
 # Which modules, with all below them, may import an optional package.
 OWNERS = {
     "ai_edge_litert": {"edge.backends.litert", "converters"},
+    "dask": {"calibration.spread.cluster"},
+    "distributed": {"calibration.spread.cluster"},
     "flatbuffers": {"converters.tflite"},
     "google": {"converters.onnx_import"},  # protobuf, which comes with onnx
     "jinja2": {"edge.page"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from calibration.evaluation.probabilities import is_distribution, log_probabilit
 from calibration.evaluation.subjects import Subject
 from calibration.images import Picture
 from calibration.metrics import F64, centred_energies, divergences, log_softmax, ranks
-from calibration.scores import ScoringModel
+from calibration.scores import EvaluationError, ScoringModel
 from edge.tensors import F32, Array
 
 # What is kept of one model on one image. `rank`: how many classes come before the true one;
@@ -34,12 +35,23 @@ ROW = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What every process needs to know. `models`: the reference first; `cache`: for its scores."""
+    """What every process needs to know. `models`: the reference first; `cache`: for its scores.
+
+    On other machines paths must be absolute.
+    """
 
     models: tuple[Subject, ...]
     folder: str
     root: Path
     cache: Path | None
+
+    def open(self) -> Evaluator:
+        """As `Evaluator`."""
+        return Evaluator(self)
+
+    def files(self, chunk: Chunk) -> list[Path]:
+        models = [Path(model.path) for model in self.models]
+        return [*models, *(self.root / name for name in chunk.names)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +77,13 @@ class Evaluator:
     """All models, opened. Belongs to one thread."""
 
     def __init__(self, plan: Plan) -> None:
-        """Raises: EdgeError: a model cannot be opened; OSError: the cache cannot be made."""
+        """Raises: EdgeError: a model cannot be opened, or is another file than `plan` was made of;
+        OSError: the cache cannot be made.
+        """
         self._plan = plan
         self._columns = [np.array(model.columns) for model in plan.models]
         self._models = [ScoringModel(model.open(), model.preprocess) for model in plan.models]
+        self._check_files()
         self._cache = ScoreCache(plan.cache, plan.models[0]) if plan.cache else None
 
     def run(self, chunk: Chunk) -> Outcome:
@@ -102,6 +117,15 @@ class Evaluator:
     def close(self) -> None:
         for model in self._models:
             model.backend.close()
+
+    def _check_files(self) -> None:
+        """See that the models are those that were looked at. Raises: EvaluationError."""
+        for wanted, model in zip(self._plan.models, self._models, strict=True):
+            if model.backend.spec.sha256 != wanted.sha256:
+                raise EvaluationError(
+                    f"{wanted.path} is another file on {platform.node()}, or has just changed; "
+                    "every process and machine needs the same under this path"
+                )
 
     def _rows(self, picture: Picture, first: F32, true_class: int) -> Array:
         rows = np.zeros(len(self._models), ROW)

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from calibration.dataset import expanded
@@ -14,10 +15,11 @@ from calibration.evaluation.chunks import Plan
 from calibration.evaluation.comparison import Report, compare
 from calibration.evaluation.report_json import to_json
 from calibration.evaluation.run import measure
-from calibration.evaluation.subjects import Wanted, find_subjects
+from calibration.evaluation.subjects import Subjects, Wanted, find_subjects
 from calibration.evaluation.text import render_text
 from calibration.labelled import open_labelled
 from calibration.progress import bar
+from calibration.spread.flags import add_spread_flags, spread_flags
 from edge.card import read_labels
 from edge.command import new_parser, run_command
 from edge.errors import EdgeError
@@ -25,11 +27,11 @@ from edge.files import replacing
 from edge.picture_flags import add_picture_flags, picture_flags
 
 NAME = "edge-evaluate"
-MAX_JOBS = 256
 EXAMPLES = """\
   edge-evaluate model.int8.tflite model.int8.onnx --float model.onnx --images labelled/
   edge-evaluate ours.tflite theirs.tflite --images labelled/ --preprocess tf --class-offset 1
   edge-evaluate model.int8.tflite --float model.onnx --images imagenet/ --jobs 4 --cache scores/
+  edge-evaluate model.int8.tflite --images /data/imagenet/ --scheduler tcp://10.0.0.1:8786
   edge-evaluate model.int8.tflite --float model.onnx --images labelled/ --max-drop 0.5 --html e.html
 """
 
@@ -77,7 +79,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="PP",
         help="exit 3 when a model's top-1 is lower than the reference's by more points",
     )
-    p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
     p.add_argument(
         "--cache",
         type=Path,
@@ -87,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--html", type=Path, metavar="FILE", help="write the report as one page")
     p.add_argument("--json", action="store_true", help="print the figures as JSON")
     add_picture_flags(p, "each model's card")
+    add_spread_flags(p)
     return p
 
 
@@ -125,9 +127,15 @@ def evaluate(args: argparse.Namespace) -> Report:
     labelled = open_labelled(args.images, classes.count, classes.names, limit=args.samples)
     images = dict(labelled.classes)
     del labelled
-    plan = Plan(subjects.models, args.images, expanded(args.images), args.cache)
-    measured = measure(plan, images, args.jobs, bar)
+    measured = measure(_plan(args, subjects), images, spread_flags(args), bar)
     return compare(args.images, subjects, measured)
+
+
+def _plan(args: argparse.Namespace, subjects: Subjects) -> Plan:
+    """Return what to do, by paths that do not depend on where a process was started."""
+    models = tuple(replace(m, path=str(Path(m.path).absolute())) for m in subjects.models)
+    cache = args.cache.absolute() if args.cache else None
+    return Plan(models, args.images, expanded(args.images).absolute(), cache)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -136,8 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Raise UsageError where the arguments do not go together."""
-    if not 1 <= args.jobs <= MAX_JOBS:
-        raise UsageError(f"--jobs {args.jobs}; allowed: 1 to {MAX_JOBS} processes")
+    spread_flags(args)
     if args.samples is not None and args.samples < 1:
         raise UsageError(f"--samples {args.samples}; at least 1 is needed")
     if args.class_offset is not None and args.class_offset < 0:

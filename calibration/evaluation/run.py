@@ -1,25 +1,20 @@
-"""All images through all models, on one process or several; the result is the same to the bit."""
+"""All images through all models, whoever does the work; the result is the same to the bit."""
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import statistics
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
 
 import numpy as np
 
 from calibration.dataset import image_files
-from calibration.evaluation.chunks import Chunk, Evaluator, Outcome, Plan
+from calibration.evaluation.chunks import Chunk, Outcome, Plan
 from calibration.images import none_readable
 from calibration.progress import Progress
-from calibration.scores import EvaluationError, ScoringModel
-from edge.errors import EdgeError
+from calibration.scores import ScoringModel
+from calibration.spread import Spread
 from edge.tensors import Array
 
 # Small enough that a bar moves and little is lost, large enough that handing one over is cheap.
@@ -40,17 +35,16 @@ class Measured:
     inference_ms: tuple[float, ...]
 
 
-def measure(plan: Plan, images: dict[str, int], jobs: int, progress: Progress) -> Measured:
+def measure(plan: Plan, images: dict[str, int], spread: Spread, progress: Progress) -> Measured:
     """Run every model on every image.
 
-    Args: images: the class of each, by name; jobs: how many processes.
+    Args: images: the class of each, by name; spread: who does the work.
     Raises: EdgeError: a model fails, no image can be read, or a process died; OSError.
     """
-    chunks = list(_chunks(images))
     outcomes: list[Outcome] = []
 
     def each_image() -> Iterator[str]:
-        for outcome in _outcomes(plan, chunks, jobs):
+        for outcome in spread.map(plan, _chunks(images)):
             outcomes.append(outcome)
             yield from (*outcome.names, *outcome.broken)
 
@@ -81,45 +75,6 @@ def _chunks(images: dict[str, int]) -> Iterator[Chunk]:
     for start in range(0, len(names), CHUNK_IMAGES):
         end = start + CHUNK_IMAGES
         yield Chunk(names[start:end], classes[start:end])
-
-
-def _outcomes(plan: Plan, chunks: list[Chunk], jobs: int) -> Iterable[Outcome]:
-    """Yield what became of each chunk, in order."""
-    jobs = min(jobs, len(chunks))
-    if jobs == 1:
-        evaluator = Evaluator(plan)
-        try:
-            yield from map(evaluator.run, chunks)
-        finally:
-            evaluator.close()
-        return
-    # A forked process would inherit the runtimes' locks, but not their threads.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, initializer=_leave_interrupts_to_the_parent)
-    try:
-        yield from pool.map(partial(_run_chunk, plan), chunks)
-    except BrokenProcessPool as cause:
-        raise EvaluationError(
-            f"one of {jobs} processes died, as when memory runs out; take fewer --jobs"
-        ) from cause
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-# A process opens its models once.
-_evaluator = lru_cache(maxsize=1)(Evaluator)
-
-
-def _run_chunk(plan: Plan, chunk: Chunk) -> Outcome:
-    try:
-        return _evaluator(plan).run(chunk)
-    except EdgeError as error:
-        # Not every error of ours survives the way between processes; its message does.
-        raise EvaluationError(str(error)) from None
 
 
 def _times_ms(plan: Plan, name: str) -> tuple[float, ...]:

@@ -41,10 +41,15 @@ class Watch:
         """Look at a picture of the evaluation set."""
         self.evaluated[picture.name] = look_at(picture, self._input_hw, self.spec.resize)
 
-    def inputs(self, inputs: Iterable[F32], count: int, *, are_given: bool) -> Iterator[F32]:
-        """Pass `count` inputs through; `are_given`: as tensors, of which no picture is seen."""
+    def inputs(
+        self, inputs: Iterable[F32], count: int, *, are_given: bool, first: int = 0
+    ) -> Iterator[F32]:
+        """Pass the inputs from number `first` of `count` on through.
+
+        `are_given`: as tensors, of which no picture is seen.
+        """
         wanted = frozenset(even_steps(count, COLOR_IMAGES))
-        for index, x in enumerate(inputs):
+        for index, x in enumerate(inputs, first):
             if index in wanted:
                 self.kept.append(x)
             if are_given:
@@ -55,6 +60,14 @@ class Watch:
         """Note the float model's scores of one input."""
         if scores.size > 1:  # of one number there is no class
             self.top1.append(int(scores.argmax()))
+
+    def add(self, other: Watch) -> None:
+        """Take what another has seen of the calibration set behind what this one has."""
+        self.looks |= other.looks
+        self.kept += other.kept
+        self.lows = np.minimum(self.lows, other.lows)
+        self.highs = np.maximum(self.highs, other.highs)
+        self.top1 += other.top1
 
     def _tensor(self, index: int, x: F32) -> None:
         pixels = np.ascontiguousarray(np.moveaxis(x[0], self.channel_axis - 1, 2))

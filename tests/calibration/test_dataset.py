@@ -1,3 +1,4 @@
+import pickle
 import threading
 import time
 from collections.abc import Iterator
@@ -239,3 +240,28 @@ def test_a_watched_set_shows_each_picture_that_is_read(tmp_path: Path) -> None:
     assert seen == {"a.png": 97, "c.png": 99}
     assert list(watched.broken) == ["b.png"]
     assert (watched.name, len(watched)) == (images.name, 3)
+
+
+def test_pieces_are_the_set_and_can_be_sent(tmp_path: Path) -> None:
+    for index in range(7):
+        assert cv2.imwrite(str(tmp_path / f"{index}.png"), np.full((4, 4, 3), index, np.uint8))
+    images = open_images(str(tmp_path))
+    assert isinstance(images, ImageSet)
+    pieces = [pickle.loads(pickle.dumps(piece)) for piece in images.pieces(3)]  # noqa: S301
+    assert [len(piece) for piece in pieces] == [3, 3, 1]
+    assert [piece.name for piece in pieces] == [images.name] * 3
+    names = [f"{index}.png" for index in range(7)]
+    assert [picture.name for piece in pieces for picture in piece] == names
+    assert [path for piece in pieces for path in piece.files()] == [tmp_path / n for n in names]
+
+
+def test_pieces_of_tensors_hold_them(tmp_path: Path) -> None:
+    rows = np.arange(5 * 48, dtype=np.float32).reshape(5, 3, 4, 4)
+    np.savez(tmp_path / "x.npz", x=rows)
+    tensors_ = open_images(str(tmp_path / "x.npz"))
+    assert isinstance(tensors_, Tensors)
+    pieces = [pickle.loads(pickle.dumps(piece)) for piece in tensors_.pieces(2)]  # noqa: S301
+    (tmp_path / "x.npz").unlink()
+    assert [len(piece) for piece in pieces] == [2, 2, 1]
+    np.testing.assert_array_equal(np.concatenate([row for p in pieces for row in p]), rows)
+    assert [piece.files() for piece in pieces] == [[]] * 3

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,6 +40,24 @@ def test_state_depends_on_neither_order_nor_partition(values: F32, data: st.Data
     for part in parts:
         merged = histogram_of(part).merge(merged)
     assert merged == whole
+
+
+@given(st.lists(VALUES, max_size=3), VALUES)
+@settings(deadline=None)
+def test_another_process_gets_all_of_it(arrays: list[F32], more: F32) -> None:
+    histogram = histogram_of(*arrays)
+    copied = pickle.loads(pickle.dumps(histogram))  # noqa: S301
+    assert copied == histogram
+    assert copied.name == histogram.name
+    assert copied.counts.dtype == histogram.counts.dtype
+    copied.update(more)
+    assert copied == histogram_of(*arrays, more)
+
+
+def test_another_process_gets_it_in_few_bytes() -> None:
+    values = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
+    histogram = histogram_of(values)
+    assert len(pickle.dumps(histogram)) < histogram.counts.nbytes / 3
 
 
 @given(VALUES)

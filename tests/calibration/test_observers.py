@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from calibration.histogram import ObserverError, StreamingHistogram
 from calibration.observers import (
     RULES,
+    Observer,
     Range,
     RangeTable,
     mean_squared_error,
@@ -201,3 +203,21 @@ def test_halves_are_every_other_batch_and_sum_to_the_whole() -> None:
         assert half["t"] == histogram_of(np.concatenate(batches[first::2]).astype(np.float32))
     assert observed.histograms["t"] == histogram_of(np.concatenate(batches).astype(np.float32))
     assert observe(["t"], [[batches[0]]]).halves == ()
+
+
+@given(st.lists(st.integers(0, 3), max_size=5))
+def test_observers_of_parts_make_the_observer_of_all(sizes: list[int]) -> None:
+    # Odd parts too: which half a batch counts to depends on all that came before it.
+    batches = [[np.full(5, index + 1, np.float32)] for index in range(sum(sizes))]
+    total, rest = Observer(["t"]), iter(batches)
+    for size in sizes:
+        part = Observer(["t"])
+        for batch in islice(rest, size):
+            part.update(batch)
+        total.add(part)
+    expected = observe(["t"], batches)
+    assert total.observations() == expected
+    assert total.samples == expected.samples == len(batches)
+    if len(batches) > 1:
+        first, second = expected.halves
+        assert (first["t"].low, second["t"].low) == (1, 2)

@@ -13,6 +13,8 @@ from calibration.evaluation.chunks import Plan
 from calibration.evaluation.run import Measured, measure
 from calibration.evaluation.subjects import Subject, Wanted, find_subjects
 from calibration.progress import silent
+from calibration.spread import Here
+from calibration.spread.processes import Processes
 from edge.picture_flags import PreprocessFlags
 from tests.calibration.evaluation.conftest import CLASSES, NAMES
 
@@ -27,8 +29,9 @@ def subjects(models: Path) -> tuple[Subject, ...]:
 
 
 def run(subjects: tuple[Subject, ...], pictures: Path, cache: Path | None, jobs: int) -> Measured:
+    spread = Here() if jobs == 1 else Processes(jobs)
     images = dict(zip(NAMES, CLASSES.tolist(), strict=True))
-    return measure(Plan(subjects, str(pictures), pictures, cache), images, jobs, silent)
+    return measure(Plan(subjects, str(pictures), pictures, cache), images, spread, silent)
 
 
 def files(cache: Path) -> dict[str, tuple[int, int]]:

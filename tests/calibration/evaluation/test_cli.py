@@ -154,24 +154,45 @@ def test_a_background_needs_the_offset(
     assert f"{note}." in page.read_text()
 
 
-def test_jobs_change_nothing(
-    capsys: pytest.CaptureFixture[str], models: Path, pictures: Path
+def test_who_does_the_work_changes_nothing(
+    capsys: pytest.CaptureFixture[str], models: Path, pictures: Path, scheduler: str
 ) -> None:
     args = ("--float", "float.onnx", "other.onnx", "soft8.onnx", *UNIT)
-    found = [run(capsys, models, pictures, *args, "--jobs", jobs) for jobs in ("1", "3")]
+    flags = ("", "--jobs 1", "--jobs 3", f"--scheduler {scheduler}")
+    found = [run(capsys, models, pictures, *args, *more.split()) for more in flags]
     for one in found:
         for made in one["models"]:
             assert made.pop("inference_ms") > 0
-    assert found[0] == found[1]
+    assert all(one == found[0] for one in found)
 
 
-def test_what_fails_in_a_process_is_one_sentence(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, models: Path, pictures: Path
+def test_paths_may_depend_on_where_we_are(
+    capsys: pytest.CaptureFixture[str],
+    models: Path,
+    pictures: Path,
+    scheduler: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(models)
+    folder = Path("..", pictures.name) if pictures.parent == models.parent else pictures
+    assert main(["float.onnx", "--images", str(folder), *UNIT, "--scheduler", scheduler]) == 0
+    out, err = capsys.readouterr()
+    assert f"{COUNT} labelled images" in out
+    assert not err
+
+
+def test_what_fails_elsewhere_is_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    models: Path,
+    pictures: Path,
+    scheduler: str,
 ) -> None:
     (tmp_path / "nan.onnx").write_bytes(model(WEIGHT * np.nan))
     files = ["--float", models / "float.onnx", tmp_path / "nan.onnx"]
-    said = refused(capsys, *files, "--images", pictures, *UNIT, "--jobs", "2")
-    assert "nan.onnx: the scores of 000.png are not finite" in said
+    for flags in (["--jobs", "2"], ["--scheduler", scheduler]):
+        said = refused(capsys, *files, "--images", pictures, *UNIT, *flags)
+        assert "nan.onnx: the scores of 000.png are not finite" in said
 
 
 def test_each_is_preprocessed_as_its_card_says(
@@ -292,6 +313,7 @@ def test_broken_images_are_counted(
     ("args", "message"),
     [
         (["float.onnx", "--jobs", "0"], "--jobs 0; allowed: 1 to 256"),
+        (["float.onnx", "--scheduler", "a:1"], "--scheduler a:1; allowed: tcp://HOST:PORT"),
         (["float.onnx", "--samples", "0"], "--samples 0; at least 1"),
         (["float.onnx", "--class-offset", "-1"], "--class-offset -1; allowed"),
         (["float.onnx", "--max-drop", "1"], "--max-drop needs a model to compare with"),

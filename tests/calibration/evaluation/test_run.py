@@ -3,7 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from calibration.evaluation.run import measure
 from calibration.evaluation.subjects import Subject, Wanted, find_subjects
 from calibration.progress import T, silent
 from calibration.scores import EvaluationError
+from calibration.spread import Here, SpreadError
+from calibration.spread.processes import Processes
 from edge.backends.base import OpenedModel
 from edge.picture_flags import PreprocessFlags
 from tests.calibration.evaluation.conftest import CLASSES, COUNT, NAMES
@@ -37,8 +39,14 @@ def subject(models: Path) -> Subject:
 def test_a_process_that_dies_is_one_sentence(subject: Subject, pictures: Path) -> None:
     values = asdict(subject) | {"preprocess": subject.preprocess}
     plan = Plan((Deadly(**values),), str(pictures), pictures, None)
-    with pytest.raises(EvaluationError, match=r"one of 2 processes died, .* take fewer --jobs"):
-        measure(plan, IMAGES, 2, silent)
+    with pytest.raises(SpreadError, match=r"one of 2 processes died, .* take fewer --jobs"):
+        measure(plan, IMAGES, Processes(2), silent)
+
+
+def test_a_model_that_is_another_file_there_is_said(subject: Subject, pictures: Path) -> None:
+    plan = Plan((replace(subject, sha256="0" * 64),), str(pictures), pictures, None)
+    with pytest.raises(EvaluationError, match=r"float\.onnx is another file on "):
+        measure(plan, IMAGES, Here(), silent)
 
 
 def test_progress_counts_every_image(subject: Subject, pictures: Path) -> None:
@@ -50,5 +58,5 @@ def test_progress_counts_every_image(subject: Subject, pictures: Path) -> None:
             seen.append((done, total))
             yield item
 
-    measure(Plan((subject,), str(pictures), pictures, None), IMAGES, 1, watch)
+    measure(Plan((subject,), str(pictures), pictures, None), IMAGES, Here(), watch)
     assert seen == [(done, COUNT) for done in range(1, COUNT + 1)]
