@@ -132,9 +132,13 @@ def _folded(counts: NDArray[np.int64], doublings: int) -> NDArray[np.int64]:
     """Return the counts of the same values in bins 2**doublings as wide."""
     if not doublings:
         return counts
-    k = np.abs(np.arange(1 - BINS, BINS)) >> min(doublings, BINS.bit_length())
+    merged = 2 ** min(doublings, BINS.bit_length() - 1)  # of so many on each side becomes one
+    left = BINS // merged
     folded = np.zeros_like(counts)
-    np.add.at(folded, np.where(np.arange(1 - BINS, BINS) < 0, -k, k) + BINS - 1, counts)
+    centre = BINS - 1
+    folded[centre : centre + left] = counts[centre:].reshape(left, merged).sum(axis=1)
+    folded[centre::-1][:left] += counts[centre::-1].reshape(left, merged).sum(axis=1)
+    folded[centre] -= counts[centre]  # which is on both sides
     return folded
 
 
