@@ -124,8 +124,9 @@ def _connected(address: str) -> Iterator[Any]:
         raise MissingExtraError(cause.name or "distributed", EXTRA) from cause
     # The task holds a network's weights: that it is large is no mistake.
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+        connect: Any = distributed.Client  # it says of itself that it is typed
         try:
-            client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+            client = connect(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as cause:
             raise SpreadError(
                 f"{address}: no Dask scheduler answers there within {CONNECT_S} s; start "

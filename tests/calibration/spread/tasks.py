@@ -47,6 +47,15 @@ class Square:
 
 
 @dataclass(frozen=True)
+class Waiting(Square):
+    """Takes as many seconds as the number says."""
+
+    def run(self, number: int) -> tuple[int, int]:
+        time.sleep(number)
+        return super().run(number)
+
+
+@dataclass(frozen=True)
 class Deadly(Square):
     """Takes its process with it at `number`: once where `mark` can be made, else each time."""
 
