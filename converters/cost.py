@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 
 from converters.errors import ConvertError
 from converters.graph import Graph, Node
@@ -34,11 +35,14 @@ def check_cost(graph: Graph, batch: int, where: str) -> None:
         )
 
 
-def most_held(graph: Graph) -> int:
-    """Return how many values are held at once, each from where it is made to its last reader."""
+def most_held(graph: Graph, wide: Container[str] = ()) -> int:
+    """Return how many values are held at once, each from where it is made to its last reader.
+
+    Args: wide: those that count four times.
+    """
     last = {name: index for index, node in enumerate(graph.nodes) for name in node.inputs}
     last |= dict.fromkeys(graph.outputs, len(graph.nodes))
-    sizes = {name: math.prod(shape) for name, shape in graph.shapes.items()}
+    sizes = {n: math.prod(shape) * (4 if n in wide else 1) for n, shape in graph.shapes.items()}
     held = most = sum(sizes[name] for name in graph.inputs)
     for index, node in enumerate(graph.nodes):
         held += sizes[node.output]

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from converters.calibrate import FloatGraph
 from converters.cost import most_held
 from converters.graph import Node
-from converters.onnx_qdq.node_session import NodeSession, sources
-from converters.operators import Constant, Conv, Gemm, Requantize, clamp_of
+from converters.onnx_qdq.node_session import NodeSession, is_inner, sources
+from converters.operators import Conv, Gemm, clamp_of
 from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
 from converters.quantize.second_order import F64, round_weights, second_moments, shrunk
 from converters.quantize.weights import SUM_LIMIT
 from converters.quantize.windows import groups_of, windows
-from edge.tensors import F32
+from edge.tensors import F32, Array
 
 # What all pictures take at the widest place of the network; it sets how many there are.
 HELD_BYTES = 1 << 27
@@ -40,8 +40,6 @@ MOST_INPUTS = 2048
 LEAST_OPEN = 0.5
 CORRECTIONS = 2
 WORKERS = 2
-
-Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +57,17 @@ def refine(quantized: QuantizedGraph, inputs: Iterable[F32], steps: Steps) -> Qu
         HELD_BYTES allows.
     """
     graph = quantized.graph
-    count = max(1, min(MOST_PICTURES, HELD_BYTES // most_held(graph)))  # a value is one byte
+    floats = graph.shapes.keys() - quantized.activations.keys()
+    count = max(1, min(MOST_PICTURES, HELD_BYTES // most_held(graph, floats)))
     pictures = list(islice(inputs, count))
     means = _float_means(quantized, pictures) if steps.biases else {}
     walk = _Walk(quantized, pictures)
     for node in graph.nodes:
-        if isinstance(node.operator, Constant | Requantize):
-            continue  # the session of whoever reads it holds it
-        if steps.rounding and isinstance(node.operator, Conv | Gemm):
-            walk.round(node, node.operator)
+        if is_inner(quantized, node):
+            continue
+        layer = node.operator if node.name in quantized.weights else None
+        if steps.rounding and isinstance(layer, Conv | Gemm):
+            walk.round(node, layer)
         output = walk.run(node)
         for _ in range(CORRECTIONS):
             if node.output not in means or not walk.correct(node, output, means[node.output]):
@@ -84,7 +84,11 @@ def _float_means(quantized: QuantizedGraph, pictures: Iterable[F32]) -> Mapping[
     up for by moving all others.
     """
     graph = quantized.graph
-    nodes = [node for node in graph.nodes if isinstance(node.operator, Conv | Gemm)]
+    nodes = [
+        node
+        for node in graph.nodes
+        if isinstance(node.operator, Conv | Gemm) and node.name in quantized.weights
+    ]
     runner = FloatGraph(graph, [node.output for node in nodes])
     means: dict[str, list[F64]] = {node.output: [] for node in nodes}
     for x in pictures:
@@ -113,17 +117,18 @@ class _Walk:
         self.quantized = QuantizedGraph(graph, quantized.activations, self.weights)
         spec = quantized.activations[graph.input].spec(graph.input, graph.input_shape, "uint8")
         self._integers = {graph.input: np.stack([spec.quantize(x) for x in pictures])}
-        self._last = {name: node.name for node in graph.nodes for name in sources(graph, node)}
+        self._last = {name: node.name for node in graph.nodes for name in sources(quantized, node)}
         self._count = len(pictures)
 
-    def run(self, node: Node) -> Bytes:
-        """Return uint8 [N, *shape]: what a node makes of what it reads.
+    def run(self, node: Node) -> Array:
+        """Return uint8 (float32 of a float node) [N, *shape]: what a node makes of what it reads.
 
         A shape need not begin with 1: attention within windows makes a batch of them.
         """
         session = NodeSession(self.quantized, node)
         shape = self.quantized.graph.shapes[node.output]
-        made = np.empty((self._count, *shape), np.uint8)
+        is_integers = node.output in self.quantized.activations
+        made = np.empty((self._count, *shape), np.uint8 if is_integers else np.float32)
 
         def one(picture: int) -> None:
             made[picture] = session.run(self._integers, picture)
@@ -139,7 +144,7 @@ class _Walk:
         weight = operator.weight.reshape(groups, len(operator.weight) // groups, -1)
         if weight.shape[-1] > MOST_INPUTS:
             return
-        (source,) = sources(self.quantized.graph, node)
+        (source,) = sources(self.quantized, node)
         given = self.quantized.activations[node.inputs[0]]
         held = self._integers[source]
         held = held.reshape(-1, *held.shape[2:])
@@ -153,7 +158,7 @@ class _Walk:
         lost = np.einsum("gok,gk->go", weight - rounded * scale[:, :, None], mean) / scale
         self._replace(node, old, rounded.reshape(old.weight.shape), lost.reshape(-1))
 
-    def correct(self, node: Node, output: Bytes, means: F64) -> bool:
+    def correct(self, node: Node, output: Array, means: F64) -> bool:
         """Move a layer's bias so that its output's mean comes near to `means` [N, channels].
 
         Returns: whether it was moved: not by what the spread over the pictures explains as well.
@@ -172,10 +177,10 @@ class _Walk:
         old = self.weights[node.name]
         return self._replace(node, old, old.weight, mean / old.bias_scale)
 
-    def keep(self, node: Node, output: Bytes) -> None:
+    def keep(self, node: Node, output: Array) -> None:
         """Hold the output for whoever reads it, and let go of what nobody reads any more."""
         self._integers[node.output] = output
-        for name in (*sources(self.quantized.graph, node), node.output):
+        for name in (*sources(self.quantized, node), node.output):
             if self._last.get(name) in (node.name, None):
                 self._integers.pop(name, None)
 

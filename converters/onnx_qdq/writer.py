@@ -49,13 +49,7 @@ def write_float(
     """
     nodes = OnnxNodes(outside)
     for node in graph.nodes:
-        rank = _rank(graph, node)
-        weights: list[str] = []
-        if isinstance(node.operator, Weighted):
-            for part, value in zip(PARTS, (node.operator.weight, node.operator.bias), strict=True):
-                turned = beside(node.operator, rank, value)
-                weights.append(nodes.constant(f"{node.name}/{part}", turned))
-        _write_clamped(nodes, node, Applied(node.inputs, weights, node.output, rank))
+        _write_float_node(nodes, node, node.inputs, _rank(graph, node))
     outputs = dict.fromkeys([*graph.outputs, *observed], "float32")
     return _model(graph, nodes, dict.fromkeys(graph.inputs, "float32"), outputs)
 
@@ -63,6 +57,16 @@ def write_float(
 def _rank(graph: Graph, node: Node) -> int:
     """Return the rank of a node's first input."""
     return len(graph.shapes[node.inputs[0]]) if node.inputs else 0
+
+
+def _write_float_node(nodes: OnnxNodes, node: Node, inputs: Sequence[str], rank: int) -> None:
+    """Add a node that reads and makes float32, with its weights."""
+    weights: list[str] = []
+    if isinstance(node.operator, Weighted):
+        for part, value in zip(PARTS, (node.operator.weight, node.operator.bias), strict=True):
+            turned = beside(node.operator, rank, value)
+            weights.append(nodes.constant(f"{node.name}/{part}", turned))
+    _write_clamped(nodes, node, Applied(inputs, weights, node.output, rank))
 
 
 def _write_clamped(nodes: OnnxNodes, node: Node, at: Applied) -> None:
@@ -85,22 +89,31 @@ class _QdqWriter:
         graph = quantized.graph
         self.bytes = frozenset((*graph.inputs, *graph.outputs) if io == "uint8" else ())
         self.nodes = OnnxNodes()
+        self.unfused: set[str] = set()
 
     def write_node(self, node: Node) -> None:
-        params = self.quantized.activations[node.output]
+        rank = _rank(self.quantized.graph, node)
+        params = self.quantized.activations.get(node.output)
+        inputs = [self._real(name) for name in node.inputs]
+        if params is None:
+            if isinstance(node.operator, Weighted):
+                inputs = [self._unfused(name) for name in node.inputs]
+            _write_float_node(self.nodes, node, inputs, rank)
+            return
         if isinstance(node.operator, Constant):
             spec = params.spec(node.output, (), self.activation)
             integers = self.quantized.integer_name(node.output, self.io)
             self.nodes.constant(integers, spec.quantize(node.operator.value))
             return
-        if isinstance(node.operator, Requantize):
+        if self.quantized.is_left_to_reader(node):
             # Its reader takes inputs of any scale and rounds once, to what TFLite copies. Between
             # two scales ONNX Runtime would choose a third.
-            self.nodes.add("Identity", [f"{node.inputs[0]}/real"], f"{node.output}/real")
+            self.nodes.add("Identity", inputs, f"{node.output}/real")
+            return
+        if isinstance(node.operator, Requantize):
+            self.quantize(node.output, *inputs)
             return
         exact = f"{node.output}/exact"
-        inputs = [f"{name}/real" for name in node.inputs]
-        rank = _rank(self.quantized.graph, node)
         at = Applied(inputs, self._weights(node, rank), exact, rank)
         clamp = clamp_of(node.operator)
         if clamp is None or params.saturates_at(clamp.low, clamp.high):
@@ -108,6 +121,35 @@ class _QdqWriter:
         else:
             _write_clamped(self.nodes, node, at)
         self.quantize(node.output, exact)
+
+    def _real(self, value: str) -> str:
+        """Return what a value is called as float32."""
+        return f"{value}/real" if value in self.quantized.activations else value
+
+    def _unfused(self, value: str) -> str:
+        """Return what a value is called for a node with float weights.
+
+        Where a Conv or Gemm reads a DequantizeLinear of one scale, ONNX Runtime rounds its float
+        weights to 8 bits, with one scale for all of them (weight_bias_quantization.cc). It leaves
+        them where there is a scale for each channel, and so each is given the same.
+        """
+        shape = self.quantized.graph.shapes[value]
+        axis = next((axis for axis, side in enumerate(shape) if side > 1), None)
+        if value not in self.quantized.activations or axis is None:
+            return self._real(value)
+        real = f"{value}/real for float"
+        if real not in self.unfused:
+            self.unfused.add(real)
+            spec = self.quantized.activations[value].spec(value, (), self.dtype(value))
+            scales = np.full(shape[axis], spec.scale, np.float32)
+            zeros = np.full(shape[axis], spec.zero_point, spec.dtype)
+            operands = [
+                self.quantized.integer_name(value, self.io),
+                self.nodes.constant(f"{real}/scale", scales),
+                self.nodes.constant(f"{real}/zero_point", zeros),
+            ]
+            self.nodes.add("DequantizeLinear", operands, real, axis=axis)
+        return real
 
     def quantize(self, value: str, real: str) -> None:
         integers = self.quantized.integer_name(value, self.io)
@@ -120,6 +162,11 @@ class _QdqWriter:
     def dtype(self, value: str) -> Activation:
         """Return the integer type that a value is stored in."""
         return "uint8" if value in self.bytes else self.activation
+
+    def seen(self, value: str) -> str:
+        """Return the type of an input or output."""
+        is_float = self.io == "float32" or value not in self.quantized.activations
+        return "float32" if is_float else self.dtype(value)
 
     def _scalars(self, value: str) -> tuple[str, str]:
         """Add scale and zero point of a value. Rank 0: with rank 1, ONNX Runtime fuses no Add."""
@@ -173,7 +220,7 @@ def write_qdq(
 
 
 def write_network(quantized: QuantizedGraph) -> onnx.ModelProto:
-    """Return the int8 model alone, from uint8 inputs to uint8 outputs."""
+    """Return the int8 model alone; its inputs and outputs are uint8 where they are quantized."""
     return _network(quantized, "uint8", "integer")[0]
 
 
@@ -186,17 +233,20 @@ def _network(
     for name in graph.inputs:
         if io == "float32":
             writer.quantize(name, name)
-        writer.dequantize(name, f"{name}/real")
+        if name in quantized.activations:
+            writer.dequantize(name, f"{name}/real")
     for node in graph.nodes:
         writer.write_node(node)
-        if graph.consumers[node.output] and not isinstance(node.operator, Requantize):
+        has_integers = node.output in quantized.activations
+        if has_integers and graph.consumers[node.output] and not quantized.is_left_to_reader(node):
             writer.dequantize(node.output, f"{node.output}/real")
     if io == "float32":
         for name in graph.outputs:
             writer.dequantize(name, name)
     integers = writer.dtype(graph.outputs[0])
-    dtype = "float32" if io == "float32" else integers
-    inputs, outputs = (dict.fromkeys(names, dtype) for names in (graph.inputs, graph.outputs))
+    inputs, outputs = (
+        {name: writer.seen(name) for name in names} for names in (graph.inputs, graph.outputs)
+    )
     return _model(graph, writer.nodes, inputs, outputs), integers
 
 

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.graph import Graph
+from converters.graph import Graph, Node
+from converters.operators import Requantize
 from converters.quantize.params import QMAX, QMIN, QuantParams
 
 # What a caller of an artifact gives and gets: the integers themselves, uint8, or float32.
@@ -45,13 +46,16 @@ class QuantizedWeights:
 class QuantizedGraph:
     """`graph` (float, for reference), the parameters of each value, the constants of each node.
 
-    A value without parameters, which only a file that was already quantized has, is float32, and
-    what makes it computes in float32.
+    A value without parameters is float32, and what makes it computes in float32.
     """
 
     graph: Graph
     activations: Mapping[str, QuantParams]  # by value name: int8, one entry
     weights: Mapping[str, QuantizedWeights]  # by node name
+
+    def is_left_to_reader(self, node: Node) -> bool:
+        """Whether a node goes from integers to others, which its reader does as well by itself."""
+        return isinstance(node.operator, Requantize) and node.inputs[0] in self.activations
 
     def integer_name(self, value: str, io: Io) -> str:
         """Return what an artifact calls the integers of a value.

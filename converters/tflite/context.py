@@ -103,9 +103,9 @@ class Context:
         if in_float or is_float:
             inputs = [self.real(tensor) for tensor in inputs]
         if in_float:
-            real = self.builder.tensor(f"{node.output}/real", placed.dims, "float32")
-            self.builder.operator(opcode, inputs, real, options)
-            self.builder.operator(QUANTIZE, [real], target)
+            exact = self.builder.tensor(f"{node.output}/exact", placed.dims, "float32")
+            self.builder.operator(opcode, inputs, exact, options)
+            self.builder.operator(QUANTIZE, [exact], target)
         else:
             self.builder.operator(opcode, inputs, target, options)
         if clamp is not None and not is_fused:

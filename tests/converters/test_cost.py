@@ -28,6 +28,12 @@ def test_a_value_is_held_until_its_last_reader(body: str, held: int) -> None:
     assert most_held(graph(body)) == held * X
 
 
+def test_wide_values_count_four_times() -> None:
+    made = graph("a = Relu(x) b = Exp(a) y = Add(b, a)")
+    assert most_held(made, {"a"}) == (4 + 1 + 1) * X
+    assert most_held(made, {"a", "b"}) == (4 + 4 + 1) * X
+
+
 def test_products() -> None:
     made = graph("c = Conv(x, w) m = MaxPool<kernel_shape=[2,2]>(c) q = MatMul(m, m) y = Exp(q)")
     moved = PRODUCTS_A_VALUE

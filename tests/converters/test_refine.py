@@ -10,6 +10,7 @@ from converters.graph import Graph
 from converters.onnx_qdq.writer import write_network
 from converters.passes import run_passes
 from converters.quantize.assign import assign
+from converters.quantize.keep_float import keep_float
 from converters.quantize.params import from_range
 from converters.quantize.quantized import QuantizedGraph
 from converters.quantize.weights import SUM_LIMIT
@@ -162,6 +163,16 @@ def test_a_layer_of_too_many_inputs_is_left(
         and np.any(refined.weights[node.name].weight != plain.weights[node.name].weight)
     }
     assert changed == {"d"}  # the depthwise one, which reads 9
+
+
+def test_layers_in_float_stay_and_the_others_are_refined(plain: QuantizedGraph) -> None:
+    (layer,) = (node.name for node in plain.graph.nodes if node.output == "d")
+    mixed = keep_float(plain, frozenset((layer,)))
+    refined = refine(mixed, images(COUNT), Steps())
+    assert refined.weights.keys() == mixed.weights.keys() == plain.weights.keys() - {layer}
+    assert refined.activations == mixed.activations
+    assert quality(refined) > quality(mixed) + 1
+    assert quality(refined) > quality(refine(plain, images(COUNT), Steps()))
 
 
 def test_values_that_do_not_begin_with_one() -> None:

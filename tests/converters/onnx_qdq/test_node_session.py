@@ -1,11 +1,13 @@
 import numpy as np
+import pytest
 
 from calibration.observers import Range, RangeTable
-from converters.onnx_qdq.node_session import NodeSession, sources
+from converters.onnx_qdq.node_session import NodeSession, is_inner, sources
 from converters.onnx_qdq.writer import write_network
 from converters.operators import Constant, Requantize
 from converters.passes import run_passes
 from converters.quantize.assign import assign, observed_values
+from converters.quantize.keep_float import is_computing, keep_float
 from converters.quantize.params import from_range
 from converters.quantize.quantized import QuantizedGraph
 from tests.converters.models import Constants, build, f32, imported, normal, run
@@ -31,17 +33,22 @@ def quantized() -> QuantizedGraph:
     return assign(graph, from_range(-2.0, 2.0), RangeTable(ranges, "minmax", 1))
 
 
-def test_node_by_node_is_the_whole_network() -> None:
+@pytest.mark.parametrize("is_mixed", [False, True])
+def test_node_by_node_is_the_whole_network(is_mixed: bool) -> None:
     network = quantized()
+    if is_mixed:
+        chosen = [node.name for node in network.graph.nodes if is_computing(node)][::2]
+        network = keep_float(network, frozenset(chosen))
+        assert len(network.activations) < len(network.graph.shapes)
     kinds = {type(node.operator) for node in network.graph.nodes}
     assert {Constant, Requantize} <= kinds
     x = np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8), np.uint8)
     live = {"x": x[None]}
     for node in network.graph.nodes:
-        if isinstance(node.operator, Constant | Requantize):
+        if is_inner(network, node):
             continue
         session = NodeSession(network, node)
-        assert session.inputs == sources(network.graph, node)
+        assert session.inputs == sources(network, node)
         live[node.output] = session.run(live, 0)[None]
     exact = {"session__x64quantprecision": "1"}
     for name, expected in zip(("y", "z"), run(write_network(network), x, **exact), strict=True):
@@ -53,6 +60,6 @@ def test_what_holds_no_integers_is_read_through() -> None:
     (concat,) = (node for node in network.graph.nodes if node.kind == "Concat")
     between = {name for name in concat.inputs if name not in ("r", "s")}
     assert between  # at least one of the two is requantized
-    assert set(sources(network.graph, concat)) == {"r", "s"}
+    assert set(sources(network, concat)) == {"r", "s"}
     (added,) = (node for node in network.graph.nodes if node.output == "e")
-    assert sources(network.graph, added) == ("d",)
+    assert sources(network, added) == ("d",)
