@@ -108,8 +108,8 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--optimize",
         choices=LEVELS,
-        help="how much is tried to lose less than rounding to nearest does (default: fast; then "
-        "best, where --max-drop is not met)",
+        help="how much is tried to lose less than rounding to nearest does (default: fast; where "
+        "--max-drop or --min-sqnr is not met, then best, then the fewest layers in float)",
     )
     data.add_argument(
         "--evaluate",
@@ -128,6 +128,12 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="trace where the error comes from on 8 pictures (default: on as many as take about a "
         "second, and on none of a network that is too large for that)",
+    )
+    data.add_argument(
+        "--min-sqnr",
+        type=float,
+        metavar="DB",
+        help="the same for the scores' signal-to-noise ratio against float, which needs no labels",
     )
     add_picture_flags(p, "the model's card")
     add_spread_flags(p)
@@ -151,6 +157,8 @@ def request_of(args: argparse.Namespace) -> Request:
         raise UsageError("--max-drop needs --evaluate DIR: there is no top-1 without labels")
     if args.max_drop is not None and not (math.isfinite(args.max_drop) and args.max_drop >= 0):
         raise UsageError(f"--max-drop {args.max_drop}; allowed: percentage points from 0")
+    if args.min_sqnr is not None and not math.isfinite(args.min_sqnr):
+        raise UsageError(f"--min-sqnr {args.min_sqnr}; allowed: decibels, such as 25")
     if args.samples < 1:
         raise UsageError(f"--samples {args.samples}; at least 1 is needed")
     if args.kind != "int8" and args.formats not in (None, ("tflite",)):
@@ -167,6 +175,7 @@ def request_of(args: argparse.Namespace) -> Request:
         optimize=args.optimize,
         evaluate=args.evaluate,
         max_drop=args.max_drop,
+        min_sqnr=args.min_sqnr,
         formats=args.formats or (FORMATS if args.kind == "int8" else ("tflite",)),
         target=args.target,
         io=IOS[args.io],

@@ -72,7 +72,10 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Climb:
-    """Where it led. `ranges` are those of `quantized`; `pictures` were judged by, 0 for none."""
+    """Where it led. `ranges` are those of `quantized`; `pictures` were judged by, 0 for none.
+
+    `before`: the network before it was refined by `steps`; both None where it was not.
+    """
 
     quantized: QuantizedGraph
     ranges: RangeTable
@@ -80,6 +83,8 @@ class Climb:
     pictures: int = 0
     exact: tuple[str, ...] = ()  # sums that round nothing
     equalized: tuple[str, ...] = ()  # what was done to the channels
+    before: QuantizedGraph | None = None
+    steps: Steps | None = None
 
     @property
     def kept(self) -> str:
@@ -101,15 +106,24 @@ class Ground:
     measure: Callable[[Graph], RangeTable]
     pictures: Sequence[F32]
 
+    # Every other one, so that both halves are of the same kind.
+    @property
+    def learned(self) -> Sequence[F32]:
+        """The pictures to learn from."""
+        return self.pictures[::2]
+
+    @property
+    def judged(self) -> Sequence[F32]:
+        """The pictures to judge by, which are others."""
+        return self.pictures[1::2]
+
 
 def climb(ground: Ground, level: Level) -> Climb:
     """Return the network in int8, as good as the rungs up to `level` make it."""
     plain = Climb(assign(ground.graph, ground.input_params, ground.ranges), ground.ranges)
     if level == "none" or len(ground.pictures) < LEAST_PICTURES:
         return plain
-    # Every other one, so that both halves are of the same kind.
-    learned, judged = ground.pictures[::2], ground.pictures[1::2]
-    judge = _Judge(ground.graph, judged)
+    judge = _Judge(ground.graph, ground.judged)
     recipes = [r for r in RECIPES[level] if groups(ground.graph) or not r.equalized]
     exact = _ranged(ground, ground.graph, ground.ranges)
     equal = _equalized(ground) if any(recipe.equalized for recipe in recipes) else exact
@@ -117,13 +131,18 @@ def climb(ground: Ground, level: Level) -> Climb:
     found = {PLAIN: judge(plain.quantized)}
     for recipe in recipes:
         start = equal if recipe.equalized else exact
-        made = replace(start, quantized=refine(start.quantized, learned, recipe.steps))
+        made = replace(
+            start,
+            quantized=refine(start.quantized, ground.learned, recipe.steps),
+            before=start.quantized,
+            steps=recipe.steps,
+        )
         name = f"{len(made.exact)} sums exact, {recipe.name}" if made.exact else recipe.name
         found[name] = judge(made.quantized)
         if found[name].is_better_than(found[kept]):
             best, kept = made, name
     rungs = tuple(Rung(name, verdict.sqnr_db, name == kept) for name, verdict in found.items())
-    return replace(best, rungs=rungs, pictures=len(judged))
+    return replace(best, rungs=rungs, pictures=len(ground.judged))
 
 
 def _equalized(ground: Ground) -> Climb:

@@ -12,6 +12,7 @@ from calibration.observers import RangeTable
 from calibration.progress import Progress
 from converters.graph import Graph
 from converters.ladder import PICTURES, Climb, Ground
+from converters.mixed import Mixing
 from converters.pictures import Pictures
 from converters.quantize.params import QuantParams, from_range, from_table
 from converters.request import Level, Request
@@ -24,7 +25,8 @@ from edge.preprocess import lookup_table
 class Calibrated:
     """What calibration saw: `ranges` by value, and the pictures that could not be read.
 
-    `climb`: what was tried on top of it, and where it led.
+    `climb`: what was tried on top of it, and where it led; `mixing`: which layers are float, where
+    int8 alone does not do.
     """
 
     ranges: RangeTable
@@ -32,6 +34,7 @@ class Calibrated:
     broken: tuple[str, ...]
     lint: Lint
     climb: Climb | None = None
+    mixing: Mixing | None = None
 
 
 def measure(request: Request, source: Source, pictures: Pictures, progress: Progress) -> Calibrated:

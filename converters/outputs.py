@@ -11,6 +11,7 @@ from typing import Any
 
 from converters.pipeline import Conversion
 from converters.report import called, how_calibrated, how_optimized, output_row, render
+from converters.report_mixed import how_mixed
 from converters.report_sensitivity import most_noise
 from converters.report_structure import savings
 from converters.saving import Saving
@@ -54,6 +55,7 @@ def to_json(conversion: Conversion) -> dict[str, Any]:
         "ranges": calibrated and calibrated.ranges.to_json(),
         "optimization": finite(_optimization(conversion)),
         "sensitivity": finite(conversion.sensitivity and asdict(conversion.sensitivity)),
+        "in_float": finite(calibrated and calibrated.mixing and asdict(calibrated.mixing)),
         "calibration_lint": conversion.lint and asdict(conversion.lint),
         "skipped_images": list(calibrated.broken) if calibrated else [],
         "verification": finite(
@@ -114,6 +116,8 @@ def to_text(conversion: Conversion, paths: Sequence[Path]) -> str:
         head.append(how_optimized(calibrated.climb))
     if conversion.sensitivity is not None and (line := most_noise(conversion.sensitivity)):
         head.append(line)
+    if calibrated is not None and calibrated.mixing is not None:
+        head.append(how_mixed(calibrated.mixing))
     given = conversion.source.given
     if given is not None and given.notes:
         head.append(f"the report has {len(given.notes)} notes on what could not stay as it was")

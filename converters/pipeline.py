@@ -11,22 +11,25 @@ from pathlib import Path
 
 from calibration.lint import Lint, check_overlap
 from calibration.progress import Progress
+from converters.artifacts import final_card, place_files, reference_file, write_artifacts
 from converters.errors import ConvertError
+from converters.gate import shortfall
 from converters.graph import Graph
 from converters.inventory import Inventory, inventory
-from converters.ladder import PLAIN, climb
+from converters.ladder import Ground, climb
 from converters.measure import Calibrated, ground, measure
 from converters.memory import give_back
-from converters.onnx_qdq.writer import write_float, write_qdq
+from converters.mixed import Tried, mix
 from converters.pictures import Pictures, choose_pictures
 from converters.quantize.assign import assign
+from converters.quantize.keep_float import keep_float
 from converters.quantize.quantized import QuantizedGraph
-from converters.request import TARGETS, Format, Request
+from converters.request import Format, Request
 from converters.saving import Saving, compare_times, saving
 from converters.sensitivity import PICTURES, Sensitivity, affordable, measure_sensitivity
 from converters.source import Source, read_source
 from converters.tflite import writer as tflite
-from converters.verify import FLOAT, Verification, inputs_of, verify
+from converters.verify import FLOAT, Verification, compare, inputs_of, verify
 from edge.card import ModelCard
 from edge.errors import EdgeError, GateError
 from edge.files import write_bytes
@@ -54,7 +57,7 @@ class Conversion:
 
     def check_gate(self) -> None:
         """Raise GateError for a fault of the calibration set where the request is strict, or where
-        an artifact loses more top-1 than it allows.
+        an artifact misses what the request demands.
         """
         found = self.lint.findings if self.lint else ()
         if self.request.strict and found:
@@ -63,20 +66,25 @@ class Conversion:
                 f"({', '.join(finding.code for finding in found)}); --strict allows none. Nothing "
                 "was written; change what the warnings name, or leave out --strict"
             )
-        self.check_drop()
+        mixing = self.calibrated.mixing if self.calibrated else None
+        if self.missed is not None:
+            raise GateError(
+                f"{self.request.model}: {f'with {mixing} ' if mixing else ''}{self.missed} "
+                f"(on {self.verification.pictures}). Nothing was written; {self._advice}"
+            )
 
-    def check_drop(self) -> None:
-        """Raise GateError where an artifact loses more top-1 than the request allows."""
-        for kind in self.artifacts:
-            drop = self.verification.drop_pp(kind)
-            limit = self.request.max_drop
-            if limit is not None and drop is not None and drop > limit:
-                raise GateError(
-                    f"{self.request.model}: the {self.request.kind} {kind} file is {drop:.2f} "
-                    f"points of top-1 below float on {self.verification.pictures}; "
-                    f"--max-drop allows {limit:g}. "
-                    "Nothing was written; calibrate on more, or more fitting, pictures"
-                )
+    @property
+    def _advice(self) -> str:
+        if self.calibrated is not None and self.calibrated.mixing is not None:
+            return "what is left of int8 saves next to nothing: take --float32 or --float16"
+        if self.request.kind == "int8" and self.request.optimize is not None:
+            return "without --optimize more is tried, layers in float at last"
+        return "calibrate on more, or more fitting, pictures"
+
+    @property
+    def missed(self) -> str | None:
+        """What the artifacts miss of what the request demands, in words; None for nothing."""
+        return shortfall(self.request, self.verification.scores)
 
 
 def convert(request: Request, progress: Progress) -> Conversion:
@@ -91,15 +99,16 @@ def convert(request: Request, progress: Progress) -> Conversion:
     calibrated = measure(request, source, pictures, progress)
     give_back()
     for level in request.levels:
-        reached = climb(ground(request, source, pictures, calibrated, level, progress), level)
+        stand = ground(request, source, pictures, calibrated, level, progress)
+        reached = climb(stand, level)
         give_back()
         found = replace(calibrated, ranges=reached.ranges, climb=reached)
         conversion = _built(request, source, pictures, reached.quantized, found, progress)
-        try:
-            conversion.check_drop()
-        except GateError:
-            continue  # the next level may meet it; whoever asks is told of the last one
-        break
+        if conversion.missed is None:
+            break
+    else:
+        if request.climbs:
+            conversion = _mixed(conversion, stand, pictures, progress)
     return _traced(conversion, pictures, progress)
 
 
@@ -118,6 +127,39 @@ def _traced(conversion: Conversion, pictures: Pictures, progress: Progress) -> C
     return replace(conversion, sensitivity=found)
 
 
+def _mixed(
+    in_int8: Conversion, stand: Ground, pictures: Pictures, progress: Progress
+) -> Conversion:
+    """Return the conversion with as few layers in float as meet the gate, or as many as there can.
+
+    Args: in_int8: the best without any, which does not meet it.
+    """
+    request, source, calibrated = in_int8.request, in_int8.source, in_int8.calibrated
+    if calibrated is None or calibrated.climb is None:
+        return in_int8
+    with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder:
+        reference = reference_file(source, Path(folder))
+
+        def attempt(network: QuantizedGraph) -> Tried:
+            made = write_artifacts(request, network, in_int8.card)
+            models = {FLOAT: reference, **place_files(Path(folder), made, request.kind)}
+            scores = compare(in_int8.card, models, network.graph, pictures.verification, progress)
+            give_back()
+            return scores, shortfall(request, scores)
+
+        known = in_int8.verification.scores, in_int8.missed
+        mixed = mix(stand, calibrated.climb, known, attempt, progress)
+        if mixed is None:
+            return in_int8
+        quantized, mixing = mixed
+        files = write_artifacts(request, quantized, in_int8.card)
+        before = place_files(Path(folder), in_int8.artifacts, request.kind)
+        after = place_files(Path(folder), files, "mixed")
+        times = {kind: compare_times(before[kind], after[kind]) for kind in files}
+    found = replace(calibrated, mixing=replace(mixing, inference_ms=times))
+    return _built(request, source, pictures, quantized, found, progress)
+
+
 def _built(
     request: Request,
     source: Source,
@@ -131,11 +173,11 @@ def _built(
     with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder:
         # In files alone while the runtimes, which hold them once or twice, have them open.
         made = write_artifacts(request, subject, card)
-        paths = _place_files(Path(folder), made, request.kind)
+        paths = place_files(Path(folder), made, request.kind)
         del made
         verification = verify(
             card,
-            {FLOAT: _reference(source, Path(folder)), **paths},
+            {FLOAT: reference_file(source, Path(folder)), **paths},
             subject,
             pictures.verification,
             pictures.words,
@@ -181,6 +223,8 @@ def _saving(
         if calibrated is not None:
             # The values have the same names, and ranges that take as long to compute with.
             whole = assign(source.whole, calibrated.input_params, calibrated.ranges)
+            if calibrated.mixing is not None:
+                whole = keep_float(whole, frozenset(x.name for x in calibrated.mixing.layers))
         alone = replace(request, formats=(kind,))
         path = paths[kind].with_name(f"whole.{kind}")
         write_bytes(path, write_artifacts(alone, whole, source.card)[kind])
@@ -210,62 +254,3 @@ def _check_float(request: Request, verification: Verification) -> None:
                 "something else, as with values within that are NaN or too large. Nothing was "
                 "written; please report the model"
             )
-
-
-def final_card(source: Source, calibrated: Calibrated | None, request: Request) -> ModelCard:
-    """Return the card that goes into the artifacts."""
-    if source.given is not None:
-        words = "int8, with the scales and integers of the source, which was already quantized"
-        return replace(source.card, quantization={"scheme": words})
-    if calibrated is None:
-        scheme = {"scheme": "float16 weights"} if request.kind == "float16" else {}
-        return replace(source.card, quantization=scheme)
-    ranges, reached = calibrated.ranges, calibrated.climb
-    return replace(
-        source.card,
-        quantization={
-            "scheme": "int8, weights per channel and symmetric, activations per tensor",
-            "observer": ranges.observer,
-            "images": ranges.samples,
-            "synthetic": ranges.synthetic,
-            "skipped_images": len(calibrated.broken),
-            "target": request.target,
-            "optimized": reached.kept if reached else PLAIN,
-        },
-    )
-
-
-def write_artifacts(
-    request: Request, subject: QuantizedGraph | Graph, card: ModelCard
-) -> dict[str, bytes]:
-    """Return the files' contents by format; of a float Graph only TFLite."""
-    if isinstance(subject, Graph):
-        half = request.kind == "float16"
-        return {"tflite": tflite.write_float_tflite(subject, card, half=half)}
-    quantized, artifacts = subject, dict[str, bytes]()
-    if "onnx" in request.formats:
-        model = write_qdq(quantized, card, activation=TARGETS[request.target], io=request.io)
-        artifacts["onnx"] = model.SerializeToString(deterministic=True)
-    if "tflite" in request.formats:
-        artifacts["tflite"] = tflite.write_tflite(quantized, card, io=request.io)
-    return artifacts
-
-
-def _reference(source: Source, folder: Path) -> Path:
-    """Return the model to compare with: the source, if it can be run as it is on one picture."""
-    if source.batch == 1 and source.reference is None:
-        return source.onnx_file
-    path = folder / "float.onnx"
-    content = source.reference
-    if content is None or source.batch > 1:
-        content = write_float(source.graph).SerializeToString()
-    write_bytes(path, content)
-    return path
-
-
-def _place_files(folder: Path, artifacts: Mapping[str, bytes], kind: str) -> dict[str, Path]:
-    paths = {}
-    for output, data in artifacts.items():
-        paths[output] = folder / f"model.{kind}.{output}"
-        write_bytes(paths[output], data)
-    return paths

@@ -8,6 +8,7 @@ from calibration.lint import Lint
 from converters.ladder import PLAIN, Climb
 from converters.output_check import OutputCheck
 from converters.pipeline import Conversion
+from converters.report_mixed import mixed
 from converters.report_sensitivity import traced
 from converters.report_structure import FORMATS, saved, structure
 from converters.sqnr_plot import sqnr_plot
@@ -49,6 +50,9 @@ def render(conversion: Conversion) -> str:
     reached = conversion.calibrated.climb if conversion.calibrated else None
     if reached is not None and reached.rungs:
         sections.append(Section("What was tried to lose less", _rungs(reached)))
+    mixing = conversion.calibrated.mixing if conversion.calibrated else None
+    if mixing is not None:
+        sections.append(Section("Which layers are float", mixed(mixing)))
     if conversion.verification.tensors:
         blocks = [*traced(conversion), *_tensors(conversion)]
         sections.append(Section("Where the error comes from", blocks))

@@ -32,8 +32,9 @@ class Request:
     `labels` and `scores` (the output that holds the classes' scores) are None where the model's own
     card or its shapes decide, `observer` where the kind of pictures does, `optimize` where the gate
     does. `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any;
-    `strict`: whether a fault of the calibration set fails the conversion; `sensitivity`: whether
-    the error is traced through the network however long it takes; `spread`: who calibrates.
+    `min_sqnr`: the least SQNR of their scores in dB, None for any; `strict`: whether a fault of the
+    calibration set fails the conversion; `sensitivity`: whether the error is traced through the
+    network however long it takes; `spread`: who calibrates.
     """
 
     model: Path
@@ -44,6 +45,7 @@ class Request:
     optimize: Level | None = None
     evaluate: str | None = None
     max_drop: float | None = None
+    min_sqnr: float | None = None
     formats: tuple[Format, ...] = FORMATS
     target: str = "any"
     io: Io = "integer"
@@ -64,7 +66,13 @@ class Request:
         """What to try one after another, until the gate is met."""
         if self.optimize is not None:
             return (self.optimize,)
-        return ("fast", "best") if self.max_drop is not None else ("fast",)
+        return ("fast", "best") if self.climbs else ("fast",)
+
+    @property
+    def climbs(self) -> bool:
+        """Whether to try whatever there is, layers in float at last, until the gate is met."""
+        has_gate = self.max_drop is not None or self.min_sqnr is not None
+        return self.optimize is None and has_gate
 
     def path(self, output: str) -> Path:
         """Return where the output ("onnx", "tflite", "json", "html") goes."""

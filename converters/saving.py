@@ -107,7 +107,7 @@ def constant_bytes(
     return operator.weight.nbytes // (2 if half else 1) + operator.bias.nbytes
 
 
-def compare_times(before: Path, after: Path, scores: str) -> Change[float]:
+def compare_times(before: Path, after: Path, scores: str = "") -> Change[float]:
     """Return the medians, in ms, of some inferences of two files, one at a time and in turn.
 
     Raises: EdgeError: a file cannot be opened or run.

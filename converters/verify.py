@@ -52,8 +52,25 @@ class Verification:
 
     def drop_pp(self, kind: str) -> float | None:
         """Return by how many percentage points of top-1 an artifact is below float."""
-        reference, top1 = self.scores[FLOAT].top1, self.scores[kind].top1
-        return None if reference is None or top1 is None else 100 * (reference - top1)
+        return drop_pp(self.scores, kind)
+
+
+def drop_pp(scores: Mapping[str, Evaluation], kind: str) -> float | None:
+    """Return by how many points of top-1 an artifact is below float; None without classes."""
+    reference, top1 = scores[FLOAT].top1, scores[kind].top1
+    return None if reference is None or top1 is None else 100 * (reference - top1)
+
+
+def compare(
+    card: ModelCard,
+    models: Mapping[str, Path],
+    graph: Graph,
+    images: ImageSet | LabelledSet | Tensors,
+    progress: Progress,
+) -> dict[str, Evaluation]:
+    """Return the scores of the models alone, as `verify` has them, and nothing else of it."""
+    with ExitStack() as stack:
+        return _evaluate(card, _opened(models, graph, stack), graph, images, progress)
 
 
 def verify(
@@ -76,11 +93,7 @@ def verify(
     graph = subject if isinstance(subject, Graph) else subject.graph
     tensor = TensorSpec(graph.input, graph.input_shape, "float32")
     with ExitStack() as stack:
-        backends: dict[str, OpenedModel] = {}
-        for kind, path in models.items():
-            # The artifacts say it themselves.
-            scores = graph.output if kind == FLOAT else ""
-            backends[kind] = _open(path, stack, scores, exact_kernels=True)
+        backends = _opened(models, graph, stack)
         others = check_outputs(
             graph,
             backends[FLOAT],
@@ -89,15 +102,7 @@ def verify(
         )
         if "onnx" in models and platform.machine() in X86:
             backends[DEFAULT_KERNELS] = _open(models["onnx"], stack, exact_kernels=False)
-        everything = dict(
-            evaluate(
-                backends,
-                tensors(images, card.preprocess, tensor) if isinstance(images, Tensors) else images,
-                card.preprocess,
-                reference=FLOAT,
-                watch=partial(progress, total=len(images), what="comparing"),
-            )
-        )
+        everything = _evaluate(card, backends, graph, images, progress)
     give_back()
     default_kernels = everything.pop(DEFAULT_KERNELS, None)
     checks: tuple[TensorCheck, ...] = ()
@@ -114,6 +119,31 @@ def verify(
         default_kernels,
         checks,
         others,
+    )
+
+
+def _opened(models: Mapping[str, Path], graph: Graph, stack: ExitStack) -> dict[str, OpenedModel]:
+    # The artifacts say themselves which output holds the scores.
+    return {
+        kind: _open(path, stack, graph.output if kind == FLOAT else "", exact_kernels=True)
+        for kind, path in models.items()
+    }
+
+
+def _evaluate(
+    card: ModelCard,
+    backends: Mapping[str, OpenedModel],
+    graph: Graph,
+    images: ImageSet | LabelledSet | Tensors,
+    progress: Progress,
+) -> dict[str, Evaluation]:
+    tensor = TensorSpec(graph.input, graph.input_shape, "float32")
+    return evaluate(
+        backends,
+        tensors(images, card.preprocess, tensor) if isinstance(images, Tensors) else images,
+        card.preprocess,
+        reference=FLOAT,
+        watch=partial(progress, total=len(images), what="comparing"),
     )
 
 

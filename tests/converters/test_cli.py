@@ -167,6 +167,7 @@ def test_broken_images_among_good_ones_are_counted(
     [
         (["--max-drop", "1"], "--max-drop needs --evaluate"),
         (["--max-drop", "nan", "--evaluate", "x"], "--max-drop nan"),
+        (["--min-sqnr", "inf"], "--min-sqnr inf; allowed: decibels"),
         (["--samples", "0"], "--samples 0"),
         (["--color", "gray"], "the model's input has 3 channel(s)"),
         (["--mean", "1,2"], "mean [1.0, 2.0]"),

@@ -8,11 +8,11 @@ import onnx
 import pytest
 
 from converters import source
+from converters.artifacts import write_artifacts
 from converters.graph import Graph
 from converters.memory import give_back
 from converters.onnx_import.importer import import_with_norms
 from converters.onnx_import.source import SourceNorm
-from converters.pipeline import write_artifacts
 from converters.request import Request
 from converters.tflite.builder import TfliteBuilder
 from edge.picture_flags import PreprocessFlags

@@ -13,6 +13,7 @@ from converters import outputs, pipeline
 from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.ladder import Climb, Ground, climb
+from converters.mixed import Tried
 from converters.onnx_import.load import card_of
 from converters.operators import Conv
 from converters.pipeline import Conversion
@@ -282,14 +283,23 @@ def test_a_gate_that_is_not_met_is_tried_at_the_next_level(
         tried.append(level)
         return climb(ground, level)
 
+    def unmixed(ground: Ground, reached: Climb, known: Tried, *_: object) -> None:
+        tried.append("mixed")
+        assert ground.pictures
+        assert reached.quantized.weights
+        assert "points of top-1" in str(known[1])
+
     monkeypatch.setattr(pipeline, "climb", noted)
+    monkeypatch.setattr(pipeline, "mix", unmixed)
     request = replace(conversion.request, evaluate=str(pictures), max_drop=100.0)
     pipeline.convert(request, silent)
     assert tried == ["fast"]
     impossible = pipeline.convert(replace(request, max_drop=-101.0), silent)
-    assert tried == ["fast", "fast", "best"]
+    assert tried == ["fast", "fast", "best", "mixed"]
     with pytest.raises(GateError, match="Nothing was written"):
         impossible.check_gate()
+    pipeline.convert(replace(request, max_drop=-101.0, optimize="best"), silent)
+    assert tried[4:] == ["best"]
 
 
 def test_what_was_tried_is_in_every_report(model_file: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -6,16 +7,18 @@ from converters.request import Level, Request
 
 
 @pytest.mark.parametrize(
-    ("optimize", "max_drop", "levels"),
+    ("asked", "levels", "climbs"),
     [
-        (None, None, ("fast",)),
-        (None, 0.5, ("fast", "best")),
-        ("none", 0.5, ("none",)),
-        ("best", None, ("best",)),
+        ({}, ("fast",), False),
+        ({"max_drop": 0.5}, ("fast", "best"), True),
+        ({"min_sqnr": 20.0}, ("fast", "best"), True),
+        ({"optimize": "none", "max_drop": 0.5}, ("none",), False),
+        ({"optimize": "best"}, ("best",), False),
     ],
 )
 def test_a_gate_climbs_unless_the_user_chose(
-    optimize: Level | None, max_drop: float | None, levels: tuple[Level, ...]
+    asked: dict[str, Any], levels: tuple[Level, ...], climbs: bool
 ) -> None:
-    request = Request(Path("m.onnx"), Path(), optimize=optimize, max_drop=max_drop)
+    request = Request(Path("m.onnx"), Path(), **asked)
     assert request.levels == levels
+    assert request.climbs == climbs
