@@ -14,14 +14,17 @@ from edge.tensors import Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Channels:
-    """Of each channel, float64 [C]: the least value, the largest, and the mean.
+    """Of each channel, float64 [C]: the least value, the largest, the mean, the variance.
 
-    `positions`: how many values of each were seen.
+    `active`: the share of the values that are not zero, as a ReLU makes them; `positions`: how
+    many values of each were seen.
     """
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    active: NDArray[np.float64]
     positions: int
 
 
@@ -34,34 +37,38 @@ def observe_channels(
         time.
     Raises: ObserverError: there is no batch, or a value is NaN or infinite.
     """
-    lows: dict[str, list[Array]] = {name: [] for name in names}
-    highs: dict[str, list[Array]] = {name: [] for name in names}
-    means: dict[str, list[Array]] = {name: [] for name in names}
+    found: dict[str, list[tuple[Array, ...]]] = {name: [] for name in names}
     positions = dict.fromkeys(names, 0)
     for batch in batches:
         for name in names:
             rows = np.moveaxis(batch[name], 1, 0).reshape(batch[name].shape[1], -1)
-            lows[name].append(rows.min(axis=1))
-            highs[name].append(rows.max(axis=1))
-            means[name].append(rows.mean(axis=1, dtype=np.float64))
+            found[name].append(_one(rows))
             positions[name] += rows.shape[1]
-    for name in names:
-        _check(name, lows[name], highs[name])
-    return {
-        name: Channels(
-            np.min(lows[name], axis=0).astype(np.float64),
-            np.max(highs[name], axis=0).astype(np.float64),
-            np.mean(means[name], axis=0),
-            positions[name],
-        )
-        for name in names
-    }
+    return {name: _merged(name, parts, positions[name]) for name, parts in found.items()}
 
 
-def _check(name: str, lows: list[Array], highs: list[Array]) -> None:
-    if not lows:
+def _one(rows: Array) -> tuple[Array, ...]:
+    """Return low, high, mean, variance and active share of each row of [C, values]."""
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused later
+        variance = rows.var(axis=1)
+    mean = rows.mean(axis=1, dtype=np.float64)
+    active = np.count_nonzero(rows, axis=1) / rows.shape[1]
+    return rows.min(axis=1), rows.max(axis=1), mean, variance.astype(np.float64), active
+
+
+def _merged(name: str, parts: list[tuple[Array, ...]], positions: int) -> Channels:
+    if not parts:
         raise ObserverError(
             f"tensor {name!r} was never observed; calibrate with at least one image"
         )
+    lows, highs, means, variances, active = (np.asarray(rows) for rows in zip(*parts, strict=True))
     if not (np.isfinite(lows).all() and np.isfinite(highs).all()):
         raise ObserverError(f"tensor {name!r} holds NaN or infinite values; check the model")
+    return Channels(
+        lows.min(axis=0).astype(np.float64),
+        highs.max(axis=0).astype(np.float64),
+        means.mean(axis=0),
+        variances.mean(axis=0) + means.var(axis=0),  # within batches, and between them
+        active.mean(axis=0),
+        positions,
+    )

@@ -126,14 +126,7 @@ def equalize(graph: Graph, channels: Mapping[str, Channels]) -> PassResult:
     moves: dict[str, F64] = {}
     changed = []
     for group in groups(graph):
-        for name in group.values:
-            maker = graph.producers[name]
-            if not group.moves:
-                moves[name] = np.zeros_like(channels[name].mean)
-            elif isinstance(maker.operator, Add):
-                moves[name] = moves[maker.inputs[0]] + moves[maker.inputs[1]]
-            else:
-                moves[name] = channels[name].mean
+        moves |= moves_of(graph, group, channels)
         if group.capped:
             (name,) = group.values
             gain = _room(channels[name])
@@ -141,8 +134,22 @@ def equalize(graph: Graph, channels: Mapping[str, Channels]) -> PassResult:
             gain = _gain([_reach(channels[name], moves[name]) for name in group.values])
         gains |= dict.fromkeys(group.values, gain)
         changed.append(f"{', '.join(group.values)}: gains {gain.min():.2f} to {gain.max():.2f}")
-    nodes = [_rescaled(node, gains, moves) for node in graph.nodes]
+    nodes = [rescaled(node, gains, moves) for node in graph.nodes]
     return PassResult(graph.with_nodes(nodes), tuple(changed))
+
+
+def moves_of(graph: Graph, group: Group, channels: Mapping[str, Channels]) -> dict[str, F64]:
+    """Return how far each channel of a group's values is moved, float64 [C]: by its mean."""
+    moves: dict[str, F64] = {}
+    for name in group.values:
+        maker = graph.producers[name]
+        if not group.moves:
+            moves[name] = np.zeros_like(channels[name].mean)
+        elif isinstance(maker.operator, Add):
+            moves[name] = moves[maker.inputs[0]] + moves[maker.inputs[1]]
+        else:
+            moves[name] = channels[name].mean
+    return moves
 
 
 def _reach(channels: Channels, move: F64) -> F64:
@@ -170,7 +177,7 @@ def _gain(reaches: list[F64]) -> F64:
     return np.clip(gain, 1 / MOST_GAIN, MOST_GAIN)
 
 
-def _rescaled(node: Node, gains: Mapping[str, F64], moves: Mapping[str, F64]) -> Node:
+def rescaled(node: Node, gains: Mapping[str, F64], moves: Mapping[str, F64]) -> Node:
     """Return a convolution that reads and makes channels with their gains and moves."""
     operator, source = node.operator, node.inputs[0] if node.inputs else ""
     if not isinstance(operator, Conv) or not {source, node.output} & gains.keys():

@@ -23,6 +23,24 @@ def test_the_ends_and_the_mean_of_each_channel() -> None:
     np.testing.assert_allclose(found["v"].mean, together.mean(axis=1), rtol=1e-12)
 
 
+def test_the_variance_is_within_batches_and_between_them() -> None:
+    random = np.random.default_rng(1)
+    means = random.normal(0, 5, (3, 4, 1, 1))
+    batches = [random.normal(mean, 2, (1, 4, 5, 6)).astype(np.float32) for mean in means]
+    found = observe_channels(["v"], ({"v": x} for x in batches))
+    together = np.concatenate(batches).astype(np.float64).transpose(1, 0, 2, 3).reshape(4, -1)
+    np.testing.assert_allclose(found["v"].variance, together.var(axis=1), rtol=1e-5)
+
+
+def test_what_is_not_zero_is_active() -> None:
+    x = np.maximum(np.random.default_rng(2).normal(size=(1, 3, 8, 8)), 0).astype(np.float32)
+    x[0, 1] = 0
+    x[0, 2] = -1
+    found = observe_channels(["v"], [{"v": x}, {"v": np.ones_like(x)}])
+    share = (x[0, 0] > 0).mean()
+    np.testing.assert_allclose(found["v"].active, [(1 + share) / 2, 0.5, 1])
+
+
 def test_a_batch_counts_as_more_places() -> None:
     x = np.random.default_rng(0).normal(size=(4, 3, 2, 2)).astype(np.float32)
     found = observe_channels(["v"], [{"v": x}])

@@ -116,7 +116,9 @@ def test_gains_are_bounded_and_dead_channels_have_none() -> None:
     (node,) = (n for n in of.nodes if n.output == "a")
     (after,) = (
         n
-        for n in equalize(of, {"a": Channels(-reach, reach, reach * 0, 1)}).graph.nodes
+        for n in equalize(
+            of, {"a": Channels(-reach, reach, reach * 0, reach, reach, 1)}
+        ).graph.nodes
         if n.output == "a"
     )
     assert isinstance(node.operator, Conv)
@@ -135,7 +137,11 @@ def capped(positions: int) -> tuple[Graph, Graph]:
     of = run_passes(imported(build(CAPPED, **CONSTANTS, each=normal(6, 1, 3, 3, seed=6))))[0]
     zeros = np.zeros(6)
     high = np.array([0.0, 1e-30, 0.1, 1, 4, 6])
-    found = {name: Channels(zeros, high, zeros, positions) for g in groups(of) for name in g.values}
+    found = {
+        name: Channels(zeros, high, zeros, high, high, positions)
+        for g in groups(of)
+        for name in g.values
+    }
     return of, equalize(of, found).graph
 
 
