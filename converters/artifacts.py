@@ -26,11 +26,12 @@ def final_card(source: Source, calibrated: Calibrated | None, request: Request) 
     if calibrated is None:
         scheme = {"scheme": "float16 weights"} if request.kind == "float16" else {}
         return replace(source.card, quantization=scheme)
+    weights = "tensor" if request.per_tensor else "channel"
     ranges, reached, mixing = calibrated.ranges, calibrated.climb, calibrated.mixing
     return replace(
         source.card,
         quantization={
-            "scheme": "int8, weights per channel and symmetric, activations per tensor",
+            "scheme": f"int8, weights per {weights} and symmetric, activations per tensor",
             **({"in_float": [layer.output for layer in mixing.layers]} if mixing else {}),
             "observer": ranges.observer,
             "images": ranges.samples,

@@ -35,6 +35,7 @@ OBSERVERS = ("mse", "minmax", "percentile")
 EXAMPLES = """\
   edge-convert --int8 model.onnx
   edge-convert --int8 model.onnx --calibration photos/ --labels labels.txt --preprocess imagenet
+  edge-convert --int8 --per-tensor model.onnx --calibration photos/
   edge-convert --int8 quantized.onnx
   edge-convert --float16 model.onnx
   edge-convert --int8 two_heads.onnx --scores logits
@@ -80,6 +81,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="of several outputs, the one with the classes' scores (default: the only one of shape "
         "[1, classes], or the one with as many classes as labels)",
+    )
+    p.add_argument(
+        "--per-tensor",
+        action="store_true",
+        help="of int8: one scale for all weights of a layer, for accelerators that take no others; "
+        "it costs accuracy (default: one for each channel)",
     )
     p.add_argument("--json", action="store_true", help="print the result as JSON")
     data = p.add_argument_group("pictures")
@@ -165,6 +172,10 @@ def request_of(args: argparse.Namespace) -> Request:
         raise UsageError(f"--{args.kind} writes TFLite alone; the float ONNX file is the model")
     if args.kind != "int8" and args.sensitivity:
         raise UsageError(f"--sensitivity traces roundings to int8, and --{args.kind} makes none")
+    if args.kind != "int8" and args.per_tensor:
+        raise UsageError(
+            f"--per-tensor is about the scales of int8 weights; with --{args.kind} there are none"
+        )
     return Request(
         model=args.model,
         kind=args.kind,
@@ -183,6 +194,7 @@ def request_of(args: argparse.Namespace) -> Request:
         scores=args.scores,
         strict=args.strict,
         sensitivity=args.sensitivity,
+        per_tensor=args.per_tensor,
         picture=picture_flags(args),
         spread=spread_flags(args),
     )

@@ -20,6 +20,7 @@ from converters.graph import Graph
 from converters.onnx_qdq.session import exact_session
 from converters.onnx_qdq.writer import write_network
 from converters.quantize.assign import assign
+from converters.quantize.balance import balance
 from converters.quantize.equalize import equalize, groups
 from converters.quantize.exact_sums import exact_sums
 from converters.quantize.params import QuantParams
@@ -36,6 +37,8 @@ LEAST_PICTURES = 16
 # What is better on a few pictures by less than this may be worse on others.
 STANDARD_ERRORS = 2
 PLAIN = "ranges alone"
+# As a depthwise convolution's: to round so few weights together takes next to no time.
+SMALL_KERNEL = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,25 @@ ROUNDED = Recipe("weights rounded in second order, biases corrected", Steps())
 ALL = Recipe(
     "channels equalized, weights rounded in second order, biases corrected", Steps(), equalized=True
 )
+BALANCED = Recipe(
+    "weights balanced, small kernels rounded in second order, biases corrected",
+    Steps(most_inputs=SMALL_KERNEL),
+    equalized=True,
+)
+BALANCED_ALL = Recipe(
+    "weights balanced and rounded in second order, biases corrected", Steps(), equalized=True
+)
 # `fast` tries what wins most in the least time: to equalize means to calibrate again.
 RECIPES: dict[Level, tuple[Recipe, ...]] = {
     "none": (),
     "fast": (BIASES,),
     "best": (BIASES, EQUALIZED, ROUNDED, ALL),
+}
+# With one scale for all weights of a layer; where nothing can be balanced, those above.
+PER_TENSOR: dict[Level, tuple[Recipe, ...]] = {
+    "none": (),
+    "fast": (BALANCED,),
+    "best": (BIASES, BALANCED, ROUNDED, BALANCED_ALL),
 }
 
 
@@ -97,7 +114,7 @@ class Ground:
     """What every rung stands on.
 
     `measure` gives the ranges of another Graph over the calibration pictures; `pictures`: float32
-    [1, C, H, W] each, some of those.
+    [1, C, H, W] each, some of those; `per_tensor`: whether all weights of a node have one scale.
     """
 
     graph: Graph
@@ -105,6 +122,17 @@ class Ground:
     ranges: RangeTable
     measure: Callable[[Graph], RangeTable]
     pictures: Sequence[F32]
+    per_tensor: bool = False
+
+    def recipes(self, level: Level) -> tuple[Recipe, ...]:
+        """Return what is to be tried, but for what finds nothing to do."""
+        may_equalize = bool(groups(self.graph))
+        recipes = PER_TENSOR if self.per_tensor and may_equalize else RECIPES
+        return tuple(r for r in recipes[level] if may_equalize or not r.equalized)
+
+    def assign(self, graph: Graph, ranges: RangeTable) -> QuantizedGraph:
+        """Return a network with these ranges, rounded to nearest."""
+        return assign(graph, self.input_params, ranges, per_tensor=self.per_tensor)
 
     # Every other one, so that both halves are of the same kind.
     @property
@@ -120,11 +148,11 @@ class Ground:
 
 def climb(ground: Ground, level: Level) -> Climb:
     """Return the network in int8, as good as the rungs up to `level` make it."""
-    plain = Climb(assign(ground.graph, ground.input_params, ground.ranges), ground.ranges)
+    plain = Climb(ground.assign(ground.graph, ground.ranges), ground.ranges)
     if level == "none" or len(ground.pictures) < LEAST_PICTURES:
         return plain
     judge = _Judge(ground.graph, ground.judged)
-    recipes = [r for r in RECIPES[level] if groups(ground.graph) or not r.equalized]
+    recipes = ground.recipes(level)
     exact = _ranged(ground, ground.graph, ground.ranges)
     equal = _equalized(ground) if any(recipe.equalized for recipe in recipes) else exact
     best, kept = plain, PLAIN
@@ -150,7 +178,7 @@ def _equalized(ground: Ground) -> Climb:
     names = [name for group in groups(ground.graph) for name in group.values]
     runner = FloatGraph(ground.graph, names)
     channels = observe_channels(names, (runner.run(x) for x in ground.pictures))
-    equal = equalize(ground.graph, channels)
+    equal = (balance if ground.per_tensor else equalize)(ground.graph, channels)
     made = _ranged(ground, equal.graph, ground.measure(equal.graph))
     return replace(made, equalized=equal.changed)
 
@@ -158,7 +186,7 @@ def _equalized(ground: Ground) -> Climb:
 def _ranged(ground: Ground, graph: Graph, measured: RangeTable) -> Climb:
     """Return a network rounded to nearest, its sums exact where that helps."""
     ranges, exact = exact_sums(graph, measured)
-    return Climb(assign(graph, ground.input_params, ranges), ranges, exact=exact)
+    return Climb(ground.assign(graph, ranges), ranges, exact=exact)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

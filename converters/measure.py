@@ -77,7 +77,14 @@ def ground(
     several = even_steps(len(images), PICTURES[level])
     held = tensors(images.subset(several), source.card.preprocess, source.input_spec)
     learned = list(held) if several else []
-    return Ground(source.graph, calibrated.input_params, calibrated.ranges, measured, learned)
+    return Ground(
+        source.graph,
+        calibrated.input_params,
+        calibrated.ranges,
+        measured,
+        learned,
+        per_tensor=request.per_tensor,
+    )
 
 
 def input_params(source: Source, images: ImageSet | Tensors) -> QuantParams:

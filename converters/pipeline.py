@@ -92,6 +92,11 @@ def convert(request: Request, progress: Progress) -> Conversion:
     source = read_source(request)
     pictures = choose_pictures(request, source)
     if source.given is not None:
+        if request.per_tensor:
+            raise ConvertError(
+                f"{request.model}: it is already quantized, and its weights keep the scales that "
+                "the file gives them. Leave out --per-tensor, or give the float model"
+            )
         request = replace(request, formats=("tflite",))
         return _built(request, source, pictures, source.given.quantized, None, progress)
     if request.kind != "int8":
@@ -222,7 +227,12 @@ def _saving(
     try:
         if calibrated is not None:
             # The values have the same names, and ranges that take as long to compute with.
-            whole = assign(source.whole, calibrated.input_params, calibrated.ranges)
+            whole = assign(
+                source.whole,
+                calibrated.input_params,
+                calibrated.ranges,
+                per_tensor=request.per_tensor,
+            )
             if calibrated.mixing is not None:
                 whole = keep_float(whole, frozenset(x.name for x in calibrated.mixing.layers))
         alone = replace(request, formats=(kind,))

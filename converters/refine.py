@@ -44,10 +44,14 @@ WORKERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What is done to each layer."""
+    """What is done to each layer.
+
+    `most_inputs`: a layer whose sums have more of them is rounded to nearest all the same.
+    """
 
     rounding: bool = True
     biases: bool = True
+    most_inputs: int = MOST_INPUTS
 
 
 def refine(quantized: QuantizedGraph, inputs: Iterable[F32], steps: Steps) -> QuantizedGraph:
@@ -67,7 +71,7 @@ def refine(quantized: QuantizedGraph, inputs: Iterable[F32], steps: Steps) -> Qu
             continue
         layer = node.operator if node.name in quantized.weights else None
         if steps.rounding and isinstance(layer, Conv | Gemm):
-            walk.round(node, layer)
+            walk.round(node, layer, steps.most_inputs)
         output = walk.run(node)
         for _ in range(CORRECTIONS):
             if node.output not in means or not walk.correct(node, output, means[node.output]):
@@ -137,12 +141,12 @@ class _Walk:
             list(pool.map(one, range(self._count)))
         return made
 
-    def round(self, node: Node, operator: Conv | Gemm) -> None:
-        """Round a layer's weights by the second moments of what it reads."""
+    def round(self, node: Node, operator: Conv | Gemm, most_inputs: int) -> None:
+        """Round a layer's weights by the second moments of what it reads, where they are few."""
         old = self.weights[node.name]
         groups = groups_of(operator)
         weight = operator.weight.reshape(groups, len(operator.weight) // groups, -1)
-        if weight.shape[-1] > MOST_INPUTS:
+        if weight.shape[-1] > most_inputs:
             return
         (source,) = sources(self.quantized, node)
         given = self.quantized.activations[node.inputs[0]]
@@ -150,7 +154,7 @@ class _Walk:
         held = held.reshape(-1, *held.shape[2:])
         read = windows(operator, held, given.zero_point[0] + 128, WINDOWS, 0)
         mean, moments = second_moments(read)
-        scale = np.asarray(old.params.scale, np.float64).reshape(weight.shape[:2])
+        scale = old.scales.astype(np.float64).reshape(weight.shape[:2])
         rounded = round_weights(
             weight.astype(np.float64), scale, shrunk(moments, samples=read.shape[1])
         )

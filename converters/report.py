@@ -79,14 +79,15 @@ def called(conversion: Conversion, kind: str) -> str:
 
 
 def how_calibrated(conversion: Conversion) -> str:
-    """Return the beginning of a sentence that says on what ranges were measured, if any were."""
+    """Return the beginning of a sentence that says what was quantized by what, if anything was."""
     if conversion.source.given is not None:
         return "with the source's own scales, "
     if conversion.calibrated is None:
         return ""
     ranges = conversion.calibrated.ranges
     kind = "synthetic images" if ranges.synthetic else "images"
-    return f"calibrated on {ranges.samples} {kind}, "
+    weights = "weights per tensor, " if conversion.request.per_tensor else ""
+    return f"{weights}calibrated on {ranges.samples} {kind}, "
 
 
 def how_optimized(reached: Climb) -> str:

@@ -34,7 +34,8 @@ class Request:
     does. `max_drop`: the percentage points of top-1 that the artifacts may lose, None for any;
     `min_sqnr`: the least SQNR of their scores in dB, None for any; `strict`: whether a fault of the
     calibration set fails the conversion; `sensitivity`: whether the error is traced through the
-    network however long it takes; `spread`: who calibrates.
+    network however long it takes; `spread`: who calibrates;
+    `per_tensor`: whether all weights of a layer have one scale.
     """
 
     model: Path
@@ -56,6 +57,7 @@ class Request:
     strict: bool = False
     sensitivity: bool = False
     spread: Spread = Here()  # noqa: RUF009 (frozen)
+    per_tensor: bool = False
 
     @property
     def name(self) -> str:

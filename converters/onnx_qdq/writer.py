@@ -181,20 +181,22 @@ class _QdqWriter:
         weights = self.quantized.weights.get(node.name)
         if weights is None:
             return []
-        scale = np.asarray(weights.params.scale, np.float32)
         parts: tuple[tuple[Array, Array], ...] = (
-            (weights.weight, scale),
+            (weights.weight, weights.scales),
             (weights.bias, weights.bias_scale),
         )
+        axis = weights.params.axis
+        along = {} if axis is None else {"axis": axis}
         names = []
-        for part, (integers, scales) in zip(PARTS, parts, strict=True):
+        for part, (integers, each) in zip(PARTS, parts, strict=True):
             base = f"{node.name}/{part}"
+            scales = each[0] if axis is None else each  # one alone has rank 0
             operands = [
                 self.nodes.constant(base, beside(node.operator, rank, integers)),
                 self.nodes.constant(f"{base}/scale", scales),
-                self.nodes.constant(f"{base}/zero_point", np.zeros(len(scales), integers.dtype)),
+                self.nodes.constant(f"{base}/zero_point", np.zeros(scales.shape, integers.dtype)),
             ]
-            names.append(self.nodes.add("DequantizeLinear", operands, f"{base}/real", axis=0))
+            names.append(self.nodes.add("DequantizeLinear", operands, f"{base}/real", **along))
         return names
 
 

@@ -30,12 +30,17 @@ def _is_observed(node: Node) -> bool:
 
 
 def assign(
-    graph: Graph, input_params: QuantParams | Mapping[str, QuantParams], ranges: RangeTable
+    graph: Graph,
+    input_params: QuantParams | Mapping[str, QuantParams],
+    ranges: RangeTable,
+    *,
+    per_tensor: bool = False,
 ) -> QuantizedGraph:
     """Give every value its parameters by the rules, and round every constant.
 
     Args: graph: after the passes; input_params: of the graph's one input, or of each by name;
-        ranges: of every value that `observed_values` names.
+        ranges: of every value that `observed_values` names; per_tensor: whether all weights of a
+        node have one scale.
     Raises: ConvertError: a constant cannot be quantized; the node is named.
     """
     if isinstance(input_params, QuantParams):
@@ -56,26 +61,28 @@ def assign(
             alone = node.operator if isinstance(node.operator, Clamp) else None
             params = _within(alone or clamp_of(node.operator), measured.low, measured.high)
         if isinstance(node.operator, Weighted):
-            weights[node.name] = _weights(node, inputs[0], params)
+            weights[node.name] = _weights(node, inputs[0], params, per_tensor=per_tensor)
         activations[node.output] = params
         smallest = smallest_scale(QuantizedGraph(graph, activations, weights), node)
         activations[node.output] = _widened(params, smallest / params.scale[0])
-    return _with_same_inputs(QuantizedGraph(graph, activations, weights))
+    return _with_same_inputs(QuantizedGraph(graph, activations, weights), per_tensor=per_tensor)
 
 
-def _weights(node: Node, given: QuantParams, taken: QuantParams) -> QuantizedWeights:
+def _weights(
+    node: Node, given: QuantParams, taken: QuantParams, *, per_tensor: bool
+) -> QuantizedWeights:
     """Return a node's integers between these parameters. Raises: ConvertError: naming the node."""
     operator = node.operator
     assert isinstance(operator, Weighted)  # noqa: S101 (the caller checked it)
     axis = rule_of(operator).weight_axis or 0
     try:
         nearer = replace(operator, bias=reachable_bias(operator, axis, given, taken))
-        return quantize_weights(nearer, axis, given.scale[0])
+        return quantize_weights(nearer, axis, given.scale[0], per_tensor=per_tensor)
     except ConvertError as cause:
         raise ConvertError(f"{node.name} ({node.kind}): {cause}") from cause
 
 
-def _with_same_inputs(quantized: QuantizedGraph) -> QuantizedGraph:
+def _with_same_inputs(quantized: QuantizedGraph, *, per_tensor: bool) -> QuantizedGraph:
     """Bring the inputs of a Concat and its like to the parameters of its output.
 
     Where nobody else reads such an input, what makes it writes it with those parameters: the
@@ -97,7 +104,8 @@ def _with_same_inputs(quantized: QuantizedGraph) -> QuantizedGraph:
                     maker = graph.producers[chain[-1]]
                     if maker.name in weights:
                         given = activations[maker.inputs[0]]
-                        weights[maker.name] = _weights(maker, given, params)
+                        made = _weights(maker, given, params, per_tensor=per_tensor)
+                        weights[maker.name] = made
                     continue
                 inputs[index] = f"{name}/{node.name}/{index}"
                 activations[inputs[index]] = params

@@ -22,7 +22,8 @@ class QuantizedWeights:
     """Constants of one Conv or Gemm.
 
     `weight`: int8, the shape of the float weight, symmetric (zero point 0), -127..127, or -128
-    where a file that was already quantized says so;
+    where a file that was already quantized says so; one scale for each output channel, or one for
+    all where its parameters have no axis;
     `bias`: int32 [O], scale = input scale x weight scale, channel by channel, zero point 0.
     """
 
@@ -31,12 +32,17 @@ class QuantizedWeights:
     bias: NDArray[np.int32]
     bias_scale: NDArray[np.float32]
 
+    @property
+    def scales(self) -> NDArray[np.float32]:
+        """The scale of each output channel, float32 [O], also where one is for all."""
+        return np.broadcast_to(np.asarray(self.params.scale, np.float32), self.bias.shape)
+
     def largest_sum(self) -> NDArray[np.int64]:
         """Return int64 [O]: what no channel's sum exceeds in size, whatever the input.
 
         An input and its zero point are at most 255 apart.
         """
-        others = tuple(i for i in range(self.weight.ndim) if i != self.params.axis)
+        others = tuple(i for i in range(self.weight.ndim) if i != (self.params.axis or 0))
         size = np.abs(self.weight.astype(np.int16)).sum(axis=others, dtype=np.int64)
         largest: NDArray[np.int64] = size * (QMAX - QMIN) + np.abs(self.bias.astype(np.int64))
         return largest

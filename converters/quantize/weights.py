@@ -1,4 +1,4 @@
-"""Round the weights of a convolution or Gemm, a scale for each output channel."""
+"""Round the weights of a convolution or Gemm, a scale for each output channel or one for all."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ BIAS_LIMIT = 2.0**30  # half of int32: the sum over a window adds to the bias
 SUM_LIMIT = 2**31  # kernels sum in int32, which wraps without a word
 
 
-def quantize_weights(operator: Weighted, axis: int, input_scale: float) -> QuantizedWeights:
+def quantize_weights(
+    operator: Weighted, axis: int, input_scale: float, *, per_tensor: bool = False
+) -> QuantizedWeights:
     """Return int8 weights by rounding to nearest, and int32 biases.
 
     A channel's scale is its largest absolute weight over 127, but never so small that its bias, or
     its sum over any input, would leave int32 or the scale would be no normal number: a dead channel
     has no largest weight, one with tiny weights would overflow, and so would one that sums very
-    many large ones.
+    many large ones. With `per_tensor` all channels have the largest of these scales.
 
     Raises: ConvertError: the weights are not finite, or their products with the input are not.
     """
@@ -35,21 +37,29 @@ def quantize_weights(operator: Weighted, axis: int, input_scale: float) -> Quant
     # A channel of zeros takes the layer's typical scale: any would do, an extreme one helps nobody.
     dead = (largest == 0) & (floor < np.median(scale))
     scale[dead] = np.median(scale)
-    result = _rounded(operator, axis, scale, input_scale)
+    along = None if per_tensor else axis
+    scale = _scales(scale, along)
+    result = _rounded(operator, along, scale, input_scale)
     while (full := result.largest_sum() / SUM_LIMIT).max() >= 1:
         # Rounding may keep a sum as large as it was, so a scale always grows.
-        scale = np.where(full >= 1, scale * np.maximum(full, 1.005), scale)
-        result = _rounded(operator, axis, scale, input_scale)
+        grown = np.where(full >= 1, scale * np.maximum(full, 1.005), scale)
+        scale = _scales(grown, along)
+        result = _rounded(operator, along, scale, input_scale)
     return result
 
 
+def _scales(scale: NDArray[np.float64], axis: int | None) -> NDArray[np.float64]:
+    """Return float64 [O]: the scale of each channel; without an `axis`, the largest for all."""
+    return scale if axis is not None else np.full_like(scale, scale.max())
+
+
 def _rounded(
-    operator: Weighted, axis: int, scale: NDArray[np.float64], input_scale: float
+    operator: Weighted, axis: int | None, scale: NDArray[np.float64], input_scale: float
 ) -> QuantizedWeights:
-    """Round weights and biases, given the scale of each channel [O]."""
+    """Round weights and biases, given the scale of each channel [O]; all one without an `axis`."""
     scale32 = scale.astype(np.float32)
     along = [1] * operator.weight.ndim
-    along[axis] = -1
+    along[axis or 0] = -1
     q = np.rint(operator.weight / scale32.reshape(along)).clip(-WEIGHT_QMAX, WEIGHT_QMAX)
     with np.errstate(over="ignore"):
         bias_scale = (np.float32(input_scale) * scale32).astype(np.float32)
@@ -58,7 +68,8 @@ def _rounded(
             f"weights of up to {np.abs(operator.weight).max():.3g} times inputs in steps of "
             f"{input_scale:.3g} are no float32; the model was not trained or is damaged"
         )
-    params = QuantParams(tuple(float(s) for s in scale32), (0,) * len(scale32), axis)
+    different = scale32 if axis is not None else scale32[:1]
+    params = QuantParams(tuple(float(s) for s in different), (0,) * len(different), axis)
     bias = quantize_bias(operator.bias, bias_scale)
     return QuantizedWeights(q.astype(np.int8), params, bias, bias_scale)
 

@@ -90,9 +90,16 @@ class Int8Numbers:
             return FloatNumbers(self.graph).weights(builder, node, turn, axis, order)
         constants = self.quantized.weights[node.name]
         channels = range(len(constants.bias)) if order is None else order
-        zeros = (0,) * len(channels)
-        params = QuantParams(tuple(constants.params.scale[i] for i in channels), zeros, axis)
-        bias_params = QuantParams(tuple(float(constants.bias_scale[i]) for i in channels), zeros, 0)
+        # Where all channels have one scale, the file says it once.
+        scaled = channels if constants.params.axis is not None else channels[:1]
+        along = (axis, 0) if constants.params.axis is not None else (None, None)
+        zeros = (0,) * len(scaled)
+        params, bias_params = (
+            QuantParams(tuple(float(scales[i]) for i in scaled), zeros, along_axis)
+            for scales, along_axis in zip(
+                (constants.scales, constants.bias_scale), along, strict=True
+            )
+        )
         weight = turn(constants.weight).take(channels, axis)
         return [
             builder.constant(f"{node.name}/weight", weight, params),

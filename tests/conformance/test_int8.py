@@ -129,8 +129,10 @@ def test_a_damaged_file_is_seen(
 def test_a_weight_that_was_not_rounded_to_the_nearest_is_seen(
     results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def off(operator: Weighted, axis: int, input_scale: float) -> QuantizedWeights:
-        made = quantize_weights(operator, axis, input_scale)
+    def off(
+        operator: Weighted, axis: int, input_scale: float, *, per_tensor: bool
+    ) -> QuantizedWeights:
+        made = quantize_weights(operator, axis, input_scale, per_tensor=per_tensor)
         return replace(made, weight=(made.weight - 1).astype(np.int8))
 
     monkeypatch.setattr(assigning, "quantize_weights", off)

@@ -137,7 +137,13 @@ def held(quantized: QuantizedGraph, node: Node) -> Operator:
     return replace(operator, weight=weight, bias=bias)
 
 
-def quantize(graph: Graph, seed: int = 3, reals: tuple[float, float] | None = None) -> Artifacts:
+def quantize(
+    graph: Graph,
+    seed: int = 3,
+    reals: tuple[float, float] | None = None,
+    *,
+    per_tensor: bool = False,
+) -> Artifacts:
     """Return the artifacts of `graph` calibrated on four pictures of noise, and the first one.
 
     The noise is of integers of the input, so that nothing is lost before the first operator, and
@@ -154,7 +160,7 @@ def quantize(graph: Graph, seed: int = 3, reals: tuple[float, float] | None = No
         noise = [rng(seed + index).permutation(even).reshape(shape) for index in range(4)]
     integers = [params.spec("x", x.shape, "int8").quantize(x) for x in noise]
     ranges = calibrate(graph, [params.dequantize(q) for q in integers]).ranges("minmax")
-    return Artifacts(assign(graph, params, ranges), integers[0])
+    return Artifacts(assign(graph, params, ranges, per_tensor=per_tensor), integers[0])
 
 
 def make(
@@ -164,12 +170,13 @@ def make(
     outputs: tuple[str, ...] = ("y",),
     reals: tuple[float, float] | None = None,
     opset: int = 17,
+    per_tensor: bool = False,
     **constants: Array,
 ) -> Artifacts:
     """Return the artifacts of a model in ONNX's text form, after the passes."""
     arrays: Constants = constants
     graph, _ = run_passes(imported(build(body, x, outputs=outputs, opset=opset, **arrays)))
-    return quantize(graph, reals=reals)
+    return quantize(graph, reals=reals, per_tensor=per_tensor)
 
 
 def steps_apart(a: Array, b: Array) -> int:

@@ -69,6 +69,28 @@ def test_json_says_what_was_written_and_how_good_it_is(
     assert data == json.loads((tmp_path / "new" / "out" / "net.int8.json").read_text())
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"), [([], "weights per channel"), (["--per-tensor"], "weights per tensor")]
+)
+def test_what_a_scale_is_for_stands_in_every_card(
+    model_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    words: str,
+) -> None:
+    asked = ["--int8", str(model_file), "-o", str(tmp_path), "--samples", "4", "--json", *flags]
+    assert main(asked) == 0
+    data = json.loads(capsys.readouterr().out)
+    cards = [open_model(tmp_path / f"net.int8.{kind}").spec.card for kind in ("onnx", "tflite")]
+    schemes = [card.quantization["scheme"] for card in cards if card is not None]
+    for scheme in (data["card"]["quantization"]["scheme"], *schemes):
+        assert words in scheme
+    assert len(schemes) == 2
+    html = (tmp_path / "net.int8.html").read_text()
+    assert ("weights per tensor" in html.lower()) == bool(flags)
+
+
 @pytest.mark.parametrize("kind", ["float32", "float16"])
 def test_without_quantization(
     model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
@@ -173,6 +195,8 @@ def test_broken_images_among_good_ones_are_counted(
         (["--mean", "1,2"], "mean [1.0, 2.0]"),
         (["--std", "0"], "std [0.0]"),
         (["--float16", "--formats", "onnx,tflite"], "--float16 writes TFLite alone"),
+        (["--float16", "--per-tensor"], "--per-tensor is about the scales of int8 weights"),
+        (["--float32", "--per-tensor"], "with --float32 there are none"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused(

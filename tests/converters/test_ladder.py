@@ -1,21 +1,23 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from calibration.channels import Channels
 from calibration.observers import RangeTable
 from converters import ladder
 from converters.calibrate import calibrate
-from converters.graph import Graph
-from converters.ladder import LEAST_PICTURES, PLAIN, RECIPES, Ground, Verdict, climb
+from converters.graph import Graph, PassResult
+from converters.ladder import LEAST_PICTURES, PER_TENSOR, PLAIN, RECIPES, Ground, Verdict, climb
 from converters.passes import run_passes
+from converters.quantize.balance import balance
 from converters.quantize.params import from_range
 from converters.quantize.quantized import QuantizedGraph
 from converters.refine import Steps
 from converters.request import LEVELS, Level
 from edge.tensors import F32
-from tests.converters.models import Constants, build, imported, normal
+from tests.converters.models import Constants, build, f32, imported, normal
 
 # Channels of very different size that matter alike.
 SIZES = np.exp(normal(8, 1, 1, 1, seed=2, spread=2))
@@ -173,3 +175,61 @@ def test_what_is_better_by_chance_is_not_better() -> None:
 
 def test_a_verdict_in_decibels() -> None:
     assert Verdict(np.array([100.0, 300.0]), np.array([1.0, 3.0])).sqnr_db == pytest.approx(20)
+
+
+# What a depthwise convolution's channels are multiplied by is made up for behind it.
+SPREAD = np.exp(normal(16, 1, 1, 1, seed=2, spread=2))
+ONE_SCALE: Constants = {
+    "w": normal(16, 3, 3, 3),
+    "d": normal(16, 1, 3, 3, seed=1) * SPREAD,
+    "v": normal(8, 16, 1, 1, seed=3) / SPREAD.reshape(1, 16, 1, 1),
+    "u": normal(4, 8, 3, 3, seed=4),
+    "zero": f32(0),
+    "six": f32(6),
+}
+DEPTHWISE = (
+    "a = Conv(x, w) b = Clip(a, zero, six) c = Conv<group=16>(b, d) r = Relu(c) e = Conv(r, v) "
+    "f = Conv(e, u) y = GlobalAveragePool(f)"
+)
+
+
+@pytest.fixture(scope="module")
+def one_scale() -> Ground:
+    graph, _ = run_passes(imported(build(DEPTHWISE, **ONE_SCALE)))
+    return Ground(graph, from_range(-3.0, 3.0), ranges(graph), ranges, images(32), per_tensor=True)
+
+
+@pytest.mark.parametrize("level", ["fast", "best"])
+def test_what_one_scale_loses_is_won_back(one_scale: Ground, level: Level) -> None:
+    reached = climb(one_scale, level)
+    found = {rung.name: rung.sqnr_db for rung in reached.rungs}
+    assert list(found) == [PLAIN, *(recipe.name for recipe in PER_TENSOR[level])]
+    assert found[PLAIN] < 10  # most channels are a few steps
+    assert found[reached.kept] > 25
+    for weights in reached.quantized.weights.values():
+        assert weights.params.axis is None
+        assert len(weights.params.scale) == 1
+
+
+def test_what_is_balanced_wrongly_is_not_kept(
+    one_scale: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(graph: Graph, channels: Mapping[str, Channels]) -> PassResult:
+        result = balance(graph, channels)
+        nodes = (graph.producers["e"] if n.output == "e" else n for n in result.graph.nodes)
+        return replace(result, graph=graph.with_nodes(nodes))
+
+    monkeypatch.setattr(ladder, "balance", broken)
+    reached = climb(one_scale, "fast")
+    assert reached.kept == PLAIN
+    assert reached.rungs[1].sqnr_db < reached.rungs[0].sqnr_db
+
+
+def test_where_nothing_can_be_balanced_biases_are_corrected_all_the_same(
+    one_scale: Ground,
+) -> None:
+    body = "a = Conv(x, w) y = GlobalAveragePool(a)"
+    graph, _ = run_passes(imported(build(body, w=normal(8, 3, 3, 3))))
+    reached = climb(replace(one_scale, graph=graph, ranges=ranges(graph)), "fast")
+    assert [rung.name for rung in reached.rungs] == [PLAIN, ladder.BIASES.name]
+    assert all(weights.params.axis is None for weights in reached.quantized.weights.values())

@@ -159,6 +159,17 @@ def test_the_command_writes_tflite_and_says_what_became_of_the_scales(
     backend.close()
 
 
+def test_its_scales_are_not_made_one(
+    quantized_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--int8", "--per-tensor", str(quantized_file), "-o", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "already quantized" in err
+    assert "Leave out --per-tensor" in err
+    assert outputs(tmp_path) == set()
+
+
 @pytest.fixture(scope="module")
 def conversion(quantized_file: Path) -> Conversion:
     return pipeline.convert(Request(quantized_file, quantized_file.parent), silent)

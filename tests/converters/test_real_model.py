@@ -44,6 +44,25 @@ def test_both_artifacts_keep_what_float_says(real: Conversion) -> None:
     assert real.verification.tensors[-1].steps in (0, 1, 2)
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v2_1.0_224", "mobilenet_v2_0.35_features"])
+def test_one_scale_for_all_weights_keeps_what_float_says(name: str, tmp_path: Path) -> None:
+    request = Request(
+        SHARED / "models" / f"{name}.onnx",
+        tmp_path,
+        str(SHARED / "imagenet" / "calibration"),
+        samples=64,
+        picture=PreprocessFlags(preset="tf", resize=0),
+        per_tensor=True,
+    )
+    made = pipeline.convert(request, silent)
+    for kind, inventory in made.inventories.items():
+        assert inventory.in_float == ()
+        # Ranges alone leave -3 dB.
+        sqnr_db = made.verification.scores[kind].sqnr_db
+        assert sqnr_db is not None
+        assert sqnr_db > 14
+
+
 def test_nothing_is_left_in_float_and_nothing_is_moved(real: Conversion) -> None:
     onnx, tflite = real.inventories["onnx"], real.inventories["tflite"]
     assert (onnx.in_float, tflite.in_float) == ((), ())

@@ -151,11 +151,8 @@ def test_no_more_pictures_are_held_than_fit(
     assert len(taken) == 5
 
 
-def test_a_layer_of_too_many_inputs_is_left(
-    plain: QuantizedGraph, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refine_module, "MOST_INPUTS", 10)
-    refined = refine(plain, images(8), Steps(biases=False))
+def test_a_layer_of_too_many_inputs_is_left(plain: QuantizedGraph) -> None:
+    refined = refine(plain, images(8), Steps(biases=False, most_inputs=9))
     changed = {
         node.output
         for node in plain.graph.nodes

@@ -123,10 +123,10 @@ def test_where_nothing_was_removed_nothing_is_said(conversion: Conversion) -> No
 def test_what_cannot_be_quantized_whole_is_not_timed(
     dying_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(graph: Graph, *rest: object) -> QuantizedGraph:
+    def fails(graph: Graph, *rest: object, per_tensor: bool) -> QuantizedGraph:
         if len(getattr(graph.nodes[0].operator, "weight", ())) == CHANNELS:
             raise ConvertError("too wide")
-        return assign(graph, *rest)  # type: ignore[arg-type]
+        return assign(graph, *rest, per_tensor=per_tensor)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pipeline, "assign", fails)
     made = pipeline.convert(request_of(dying_file), silent)

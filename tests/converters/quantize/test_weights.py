@@ -33,6 +33,38 @@ def test_each_channel_has_its_scale(shape: tuple[int, ...]) -> None:
     assert (np.abs(result.params.dequantize(result.weight) - weight) <= step * 0.501).all()
 
 
+@pytest.mark.parametrize("shape", [(4, 3, 3, 3), (4, 1, 3, 3), (4, 7)])
+def test_one_scale_for_all_is_the_largest(shape: tuple[int, ...]) -> None:
+    spreads = f32([0.01, 1, 30, 500]).reshape(-1, *[1] * (len(shape) - 1))
+    weight, bias = normal(*shape) * spreads, normal(4)
+    operator = Conv(weight, bias) if len(shape) == 4 else Gemm(weight, bias)
+    result = quantize_weights(operator, 0, 0.02, per_tensor=True)
+    (scale,) = result.params.scale
+    assert result.params.axis is None
+    assert scale == pytest.approx(np.abs(weight).max() / 127, rel=1e-6)
+    assert result.scales.tolist() == [np.float32(scale)] * 4
+    assert (np.abs(result.params.dequantize(result.weight) - weight) <= scale * 0.501).all()
+    error = np.abs(result.bias * result.bias_scale - bias)
+    assert (error <= np.float32(0.02) * scale * 0.501).all()
+
+
+@pytest.mark.parametrize("count", [2**16, 2**17])
+def test_sums_of_one_scale_stay_in_32_bits(count: int) -> None:
+    # The first channel's sums alone leave it; the second has the same scale all the same.
+    weight = np.concatenate([np.ones((1, count)), np.full((1, count), 0.001)]).astype(np.float32)
+    result = quantize_weights(Gemm(weight, f32([0, 3])), 0, 0.02, per_tensor=True)
+    assert result.largest_sum().max() < 2**31
+    assert len(result.params.scale) == 1
+    assert (result.params.scale[0] > 1.001 / 127) == (count > 2**16)
+
+
+def test_a_tiny_channel_with_a_large_bias_sets_the_scale_of_all() -> None:
+    operator = Gemm(f32([[1e-20], [1e-9]]), f32([1e5, 1]))
+    result = quantize_weights(operator, 0, 1e-3, per_tensor=True)
+    assert (np.abs(result.bias.astype(float)) <= 2**30).all()
+    np.testing.assert_allclose(result.bias * result.bias_scale, [1e5, 1], rtol=1e-3)
+
+
 def test_biases_are_in_steps_of_both_scales() -> None:
     result = quantized(normal(4, 7), normal(4, seed=1), input_scale=0.02)
     np.testing.assert_array_equal(
