@@ -79,6 +79,8 @@ def artifacts(
     for name, (flags, synthetic) in OURS.items():
         for kind, path in workshop.ours(model, *flags, synthetic=synthetic).items():
             paths[f"{name}, {kind}"] = path
+    for kind, path in workshop.ours(model, "--per-tensor").items():
+        paths[f"ours, per tensor, {kind}"] = path
     makers: dict[str, Callable[[], Path]] = {
         "onnx2tf + ai-edge-quantizer": partial(workshop.ai_edge_quantizer, model)
     }
@@ -87,6 +89,9 @@ def artifacts(
             makers[f"quantize_static {title} {method}"] = partial(
                 workshop.quantize_static, model, activation, method
             )
+    makers["quantize_static U8S8 minmax, per tensor"] = partial(
+        workshop.quantize_static, model, "uint8", "minmax", "--per-tensor"
+    )
     for name, make in makers.items():
         try:
             paths[name] = make()

@@ -47,12 +47,13 @@ class Workshop:
         command = [*CONVERT, str(self.shared.model(model)), "-o", str(out), *FLAGS, *flags]
         return command if synthetic else [*command, "--calibration", str(self.shared.calibration)]
 
-    def quantize_static(self, model: str, activation: str, method: str) -> Path:
+    def quantize_static(self, model: str, activation: str, method: str, *flags: str) -> Path:
         """Return the int8 ONNX file of onnxruntime's quantize_static. Raises: ToolError."""
-        out = self.work / "quantize_static" / f"{model}.{activation}.{method}.onnx"
+        kind = ".".join([activation, method, *(flag.strip("-") for flag in flags)])
+        out = self.work / "quantize_static" / f"{model}.{kind}.onnx"
         if not out.exists():
             out.parent.mkdir(parents=True, exist_ok=True)
-            run(self.quantize_static_command(model, out, activation, method))
+            run([*self.quantize_static_command(model, out, activation, method), *flags])
         return out
 
     def quantize_static_command(

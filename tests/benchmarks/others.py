@@ -69,7 +69,7 @@ def quantize_static(args: argparse.Namespace) -> None:
             str(prepared),
             str(args.out),
             Reader(args.images),
-            per_channel=True,
+            per_channel=not args.per_tensor,
             activation_type=types[args.activation],
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=methods[args.method],
@@ -117,6 +117,7 @@ def main() -> None:
             command.add_argument("--activation", choices=("uint8", "int8"), default="uint8")
             command.add_argument("--method", choices=("minmax", "percentile"), default="minmax")
             command.add_argument("--cache", metavar="FILE", help="ranges to use again")
+            command.add_argument("--per-tensor", action="store_true")
     args = parser.parse_args()
     args.tool(args)
 
