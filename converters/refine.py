@@ -8,11 +8,13 @@ the float network, channel by channel.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +42,8 @@ MOST_INPUTS = 2048
 LEAST_OPEN = 0.5
 CORRECTIONS = 2
 WORKERS = 2
+# Their sum fits int32.
+MOST_BYTES = (2**31 - 1) // 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,26 @@ def _float_means(quantized: QuantizedGraph, pictures: Iterable[F32]) -> Mapping[
     return {name: np.concatenate(rows) for name, rows in means.items()}
 
 
-def _channel_means(node: Node, values: NDArray[np.generic]) -> F64:
-    """Return float64 [N, channels] of what a Conv [N, 1, C, H, W] or a Gemm [N, ..., C] makes."""
-    axis = 2 if isinstance(node.operator, Conv) else values.ndim - 1
-    others = tuple(i for i in range(1, values.ndim) if i != axis)
-    means: F64 = values.mean(axis=others, dtype=np.float64)
+def _channel_means(node: Node, values: Array) -> F64:
+    """Return float64 [N, channels] of what a Conv [N, B, C, H, W] or a Gemm [N, ..., C] makes."""
+    means: F64
+    if isinstance(node.operator, Conv):
+        count = math.prod(values.shape[3:])
+        sums = _row_sums(values.reshape(-1, count)).reshape(values.shape[:3])
+        means = sums.mean(axis=1) / count
+    else:
+        means = values.mean(axis=tuple(range(1, values.ndim - 1)), dtype=np.float64)
     return means
+
+
+def _row_sums(rows: Array) -> F64:
+    """Return float64 [R] of uint8 or float32 [R, n]. (OpenCV adds bytes 15 times as fast.)"""
+    sums: F64
+    if rows.dtype == np.uint8 and rows.shape[1] <= MOST_BYTES:
+        sums = cv2.reduce(rows, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).astype(np.float64)
+    else:
+        sums = rows.sum(axis=1, dtype=np.float64)
+    return sums
 
 
 class _Walk:
@@ -175,9 +193,8 @@ class _Walk:
         variance = apart.var(axis=0) / max(1, len(apart) - 1)
         mean *= np.maximum(0.0, 1 - variance / np.maximum(np.square(mean), 1e-300))
         if clamp_of(node.operator) is not None:
-            mean /= np.maximum(
-                _channel_means(node, (output > 0) & (output < 255)).mean(0), LEAST_OPEN
-            )
+            is_open = ((output > 0) & (output < 255)).view(np.uint8)
+            mean /= np.maximum(_channel_means(node, is_open).mean(axis=0), LEAST_OPEN)
         old = self.weights[node.name]
         return self._replace(node, old, old.weight, mean / old.bias_scale)
 

@@ -51,7 +51,7 @@ def mixed(mixing: Mixing) -> list[Block]:
                 "layers in float",
                 *(f"SQNR, {FORMATS[kind]}" for kind in kinds),
                 "top-1",
-                "missed",
+                "met",
             ),
             tuple(_attempt_row(one, kinds) for one in mixing.tried),
         ),
@@ -64,5 +64,5 @@ def _attempt_row(one: Attempt, kinds: list[str]) -> tuple[str, ...]:
         str(one.layers),
         *(decibels(one.scores[kind].sqnr_db) for kind in kinds),
         f"{-max(drops):+.2f}" if drops else "",
-        one.missed or "nothing",
+        "no" if one.missed else "yes",
     )

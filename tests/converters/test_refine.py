@@ -8,6 +8,7 @@ from converters import refine as refine_module
 from converters.calibrate import FloatGraph, calibrate
 from converters.graph import Graph
 from converters.onnx_qdq.writer import write_network
+from converters.operators import Conv
 from converters.passes import run_passes
 from converters.quantize.assign import assign
 from converters.quantize.keep_float import keep_float
@@ -15,7 +16,7 @@ from converters.quantize.params import from_range
 from converters.quantize.quantized import QuantizedGraph
 from converters.quantize.weights import SUM_LIMIT
 from converters.refine import Steps, refine
-from edge.tensors import F32
+from edge.tensors import F32, Array
 from tests.converters.models import Constants, build, f32, imported, int64, normal, run
 
 COUNT = 48
@@ -190,3 +191,16 @@ def test_values_that_do_not_begin_with_one() -> None:
     assert any(shape[0] == 4 for shape in of.shapes.values())
     coarsely = coarse(assign(of, INPUT, calibrate(of, images(COUNT)).ranges("minmax")))
     assert quality(refine(coarsely, images(COUNT), Steps())) > quality(coarsely) + 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("largest", [refine_module.MOST_BYTES, 1])
+def test_means_are_those_of_all_positions_of_a_channel(
+    dtype: type, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refine_module, "MOST_BYTES", largest)
+    graph, _ = run_passes(imported(build(BODY, **CONSTANTS)))
+    node = next(node for node in graph.nodes if isinstance(node.operator, Conv))
+    values: Array = np.random.default_rng(0).integers(0, 256, (3, 2, 5, 7, 9)).astype(dtype)
+    expected = [[values[n, :, c].astype(float).mean() for c in range(5)] for n in range(3)]
+    np.testing.assert_allclose(refine_module._channel_means(node, values), expected, rtol=1e-6)
