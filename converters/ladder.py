@@ -38,6 +38,7 @@ LEAST_PICTURES = 16
 # What is better on a few pictures by less than this may be worse on others.
 STANDARD_ERRORS = 2
 PLAIN = "ranges alone"
+WIDEST = "ranges alone, nothing cut off"
 # As a depthwise convolution's: to round so few weights together takes next to no time.
 SMALL_KERNEL = 32
 
@@ -114,16 +115,19 @@ class Climb:
 class Ground:
     """What every rung stands on.
 
-    `measure` gives the ranges of another Graph over the calibration pictures; `pictures`: float32
-    [1, C, H, W] each, some of those; `per_tensor`: whether all weights of a node have one scale.
+    `measure` gives the ranges of another Graph over the calibration pictures, by the rule of some
+    RangeTable; `pictures`: float32 [1, C, H, W] each, some of those; `per_tensor`: whether all
+    weights of a node have one scale; `widest`: the ranges that cut nothing off, where those may be
+    taken for `ranges`.
     """
 
     graph: Graph
     input_params: QuantParams
     ranges: RangeTable
-    measure: Callable[[Graph], RangeTable]
+    measure: Callable[[Graph, RangeTable], RangeTable]
     pictures: Sequence[F32]
     per_tensor: bool = False
+    widest: RangeTable | None = None
 
     def recipes(self, level: Level) -> tuple[Recipe, ...]:
         """Return what is to be tried, but for what finds nothing to do."""
@@ -153,10 +157,17 @@ def climb(ground: Ground, level: Level) -> Climb:
         return plain
     judge = _Judge(ground.graph, ground.judged)
     recipes = ground.recipes(level)
-    exact = _ranged(ground, ground.graph, ground.ranges)
-    equal = _equalized(ground) if any(recipe.equalized for recipe in recipes) else exact
     best, kept = plain, PLAIN
     found = {PLAIN: judge(plain.quantized)}
+    if ground.widest is not None:
+        wide = Climb(ground.assign(ground.graph, ground.widest), ground.widest)
+        found[WIDEST] = judge(wide.quantized)
+        if found[WIDEST].sqnr_db > found[PLAIN].sqnr_db:
+            best, kept = wide, WIDEST
+    measured = best.ranges
+    exact = _ranged(ground, ground.graph, measured)
+    some_equal = any(recipe.equalized for recipe in recipes)
+    equal = _equalized(ground, measured) if some_equal else exact
     for recipe in recipes:
         start = equal if recipe.equalized else exact
         made = replace(
@@ -173,13 +184,16 @@ def climb(ground: Ground, level: Level) -> Climb:
     return replace(best, rungs=rungs, pictures=len(ground.judged))
 
 
-def _equalized(ground: Ground) -> Climb:
-    """Return the network rounded to nearest, after its channels were equalized."""
+def _equalized(ground: Ground, like: RangeTable) -> Climb:
+    """Return the network rounded to nearest, after its channels were equalized.
+
+    Args: like: ranges by the rule that is to be taken.
+    """
     names = [name for group in groups(ground.graph) for name in group.values]
     runner = FloatGraph(ground.graph, names)
     channels = observe_channels(names, (runner.run(x) for x in ground.pictures))
     equal = (balance if ground.per_tensor else equalize)(ground.graph, channels)
-    made = _ranged(ground, equal.graph, ground.measure(equal.graph))
+    made = _ranged(ground, equal.graph, ground.measure(equal.graph, like))
     return replace(made, equalized=equal.changed)
 
 

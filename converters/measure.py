@@ -25,14 +25,16 @@ from edge.preprocess import lookup_table
 class Calibrated:
     """What calibration saw: `ranges` by value, and the pictures that could not be read.
 
-    `climb`: what was tried on top of it, and where it led; `mixing`: which layers are float, where
-    int8 alone does not do.
+    `widest`: the ranges that cut nothing off, where nobody said by what rule to choose them, and
+    the pictures are photographs; `climb`: what was tried on top of it, and where it led; `mixing`:
+    which layers are float, where int8 alone does not do.
     """
 
     ranges: RangeTable
     input_params: QuantParams
     broken: tuple[str, ...]
     lint: Lint
+    widest: RangeTable | None = None
     climb: Climb | None = None
     mixing: Mixing | None = None
 
@@ -55,7 +57,9 @@ def measure(request: Request, source: Source, pictures: Pictures, progress: Prog
     )
     found = lint(watch, observations, about)
     watch.kept.clear()
-    return Calibrated(ranges, input_params(source, images), tuple(seen.broken), found)
+    is_free = request.observer is None and not synthetic
+    widest = observations.ranges("minmax") if is_free else None
+    return Calibrated(ranges, input_params(source, images), tuple(seen.broken), found, widest)
 
 
 def ground(
@@ -69,10 +73,9 @@ def ground(
     """Return what the ladder to `level` stands on, with as many pictures as it needs."""
     images = pictures.calibration
 
-    def measured(graph: Graph) -> RangeTable:
+    def measured(graph: Graph, like: RangeTable) -> RangeTable:
         seen = sweep(graph, source.card.preprocess, images, request.spread, progress)
-        observations = seen.observer.observations()
-        return observations.ranges(request.observer, synthetic=calibrated.ranges.synthetic)
+        return seen.observer.observations().ranges(like.observer, synthetic=like.synthetic)
 
     several = even_steps(len(images), PICTURES[level])
     held = tensors(images.subset(several), source.card.preprocess, source.input_spec)
@@ -84,6 +87,7 @@ def ground(
         measured,
         learned,
         per_tensor=request.per_tensor,
+        widest=calibrated.widest,
     )
 
 

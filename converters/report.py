@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from calibration.lint import Lint
-from converters.ladder import PLAIN, Climb
+from converters.ladder import PLAIN, WIDEST, Climb
 from converters.output_check import OutputCheck
 from converters.pipeline import Conversion
 from converters.report_mixed import mixed
@@ -94,8 +94,8 @@ def how_optimized(reached: Climb) -> str:
     """Return in a sentence what was kept of what was tried."""
     found = {rung.name: rung.sqnr_db for rung in reached.rungs}
     on = f"on {reached.pictures} calibration images kept apart for this"
-    if reached.kept == PLAIN:
-        return f"{PLAIN} kept: nothing that was tried did better {on}"
+    if reached.kept in (PLAIN, WIDEST):
+        return f"{reached.kept} kept: nothing that was tried did better {on}"
     return f"{reached.kept}: {decibels(found[PLAIN])} became {decibels(found[reached.kept])} {on}"
 
 

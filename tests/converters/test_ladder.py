@@ -5,11 +5,20 @@ import numpy as np
 import pytest
 
 from calibration.channels import Channels
-from calibration.observers import RangeTable
+from calibration.observers import Range, RangeTable
 from converters import ladder
 from converters.calibrate import calibrate
 from converters.graph import Graph, PassResult
-from converters.ladder import LEAST_PICTURES, PER_TENSOR, PLAIN, RECIPES, Ground, Verdict, climb
+from converters.ladder import (
+    LEAST_PICTURES,
+    PER_TENSOR,
+    PLAIN,
+    RECIPES,
+    WIDEST,
+    Ground,
+    Verdict,
+    climb,
+)
 from converters.passes import run_passes
 from converters.quantize.balance import balance
 from converters.quantize.params import from_range
@@ -33,8 +42,8 @@ def images(count: int) -> list[F32]:
     return [normal(1, 3, 8, 8, seed=s) for s in range(count)]
 
 
-def ranges(graph: Graph) -> RangeTable:
-    return calibrate(graph, images(32)).ranges("mse")
+def ranges(graph: Graph, like: RangeTable | None = None) -> RangeTable:
+    return calibrate(graph, images(32)).ranges(like.observer if like else "mse")
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +98,9 @@ def test_where_nothing_can_be_equalized_it_is_not_tried(ground: Ground) -> None:
 def test_channels_are_equalized_once(ground: Ground) -> None:
     measured = []
 
-    def noted(graph: Graph) -> RangeTable:
+    def noted(graph: Graph, like: RangeTable) -> RangeTable:
         measured.append(graph)
-        return ranges(graph)
+        return ranges(graph, like)
 
     climb(replace(ground, measure=noted), "best")
     assert len(measured) == 1
@@ -144,6 +153,51 @@ def test_pictures_to_learn_from_and_to_judge_by_are_others(
     assert learned
     assert judged
     assert not {x.tobytes() for x in learned} & {x.tobytes() for x in judged}
+
+
+@pytest.fixture(scope="module")
+def easy() -> Ground:
+    """A network that int8 costs little, and the ranges that cut nothing off."""
+    even: Constants = {"w": normal(8, 3, 3, 3), "v": normal(6, 8, 1, 1, seed=1)}
+    body = "a = Conv(x, w) b = Conv(a, v) y = GlobalAveragePool(b)"
+    graph, _ = run_passes(imported(build(body, **even)))
+    wide = calibrate(graph, images(32)).ranges("minmax")
+    return Ground(graph, from_range(-3.0, 3.0), ranges(graph), ranges, images(32), widest=wide)
+
+
+def scaled(table: RangeTable, by: float) -> RangeTable:
+    reaches = {name: Range(one.low * by, one.high * by) for name, one in table.items()}
+    return replace(table, ranges=reaches)
+
+
+@pytest.mark.parametrize("level", ["fast", "best"])
+@pytest.mark.parametrize(("narrow", "wide", "kept"), [(0.3, 1.0, WIDEST), (1.0, 4.0, PLAIN)])
+def test_ranges_that_cut_off_too_much_are_not_kept(
+    easy: Ground,
+    level: Level,
+    narrow: float,
+    wide: float,
+    kept: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ladder, "refine", worse)
+    assert easy.widest is not None
+    ranges, widest = scaled(easy.ranges, narrow), scaled(easy.widest, wide)
+    reached = climb(replace(easy, ranges=ranges, widest=widest), level)
+    assert reached.kept == kept
+    assert [rung.name for rung in reached.rungs][:2] == [PLAIN, WIDEST]
+    assert reached.ranges is (widest if kept == WIDEST else ranges)
+
+
+def test_what_is_built_on_ranges_is_built_on_those_that_are_better(easy: Ground) -> None:
+    asked = []
+
+    def noted(graph: Graph, like: RangeTable) -> RangeTable:
+        asked.append(like)
+        return ranges(graph, like)
+
+    climb(replace(easy, ranges=scaled(easy.ranges, 0.3), measure=noted), "best")
+    assert asked == [easy.widest]
 
 
 def test_too_few_pictures_are_not_climbed_on(ground: Ground) -> None:
