@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import cv2
 
+from edge.processes import processes_using
 from edge.sources.base import SIZE, Frame, SourceError, Timestamps
 from edge.sources.opencv import Capture
 
@@ -104,30 +104,10 @@ def _require_access(device: Path) -> None:
 
 
 def _no_picture(device: Path, proc: Path) -> str:
-    users = processes_using(device, proc)
+    users = processes_using([device], proc)
     if users:
-        return f"{device} is busy: {', '.join(users)} uses it; stop that first"
+        return f"{device} is busy: {', '.join(map(str, users))} uses it; stop that first"
     return (
         f"{device} gives no picture: it is no camera, or a process of another user holds it; "
         f"see `v4l2-ctl --list-devices` and `sudo fuser -v {device}`"
     )
-
-
-def processes_using(device: Path, proc: Path = Path("/proc")) -> list[str]:
-    """Return "name (pid N)" of each other process that has `device` open, where we may look."""
-    device = device.resolve()  # from /dev/v4l/by-id/... to what the processes have open
-    users = []
-    for process in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
-        # What ended meanwhile, or belongs to another user, cannot be read.
-        with suppress(OSError):
-            if process.name != str(os.getpid()) and _has_open(process, device):
-                users.append(f"{(process / 'comm').read_text().strip()} (pid {process.name})")
-    return users
-
-
-def _has_open(process: Path, device: Path) -> bool:
-    for descriptor in (process / "fd").iterdir():
-        with suppress(OSError):
-            if descriptor.readlink() == device:
-                return True
-    return False
