@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,14 +37,25 @@ class Health:
         if self.temperature_c is not None:
             known["temperature_c"] = self.temperature_c
         if self.throttled is not None:
-            known["throttled"] = _flag_names(self.throttled)
-            known["throttled_since_boot"] = _flag_names(self.throttled >> _SINCE_BOOT)
+            known["throttled"] = self.flags_now
+            known["throttled_since_boot"] = self.flags_since_boot
         return known
 
+    @property
+    def flags_now(self) -> list[str]:
+        return _flag_names(self.throttled or 0)
 
-def read_health(root: Path = ROOT) -> Health:
-    """Return how the board feels now. Takes well under a millisecond where sysfs has it all."""
-    return Health(_temperature_c(root), _throttled(root))
+    @property
+    def flags_since_boot(self) -> list[str]:
+        return _flag_names((self.throttled or 0) >> _SINCE_BOOT)
+
+
+def read_health(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Health:
+    """Return how the board feels now. Takes well under a millisecond where sysfs has it all.
+
+    Args: ask: what `vcgencmd get_throttled` says, where sysfs is silent (None: it is run).
+    """
+    return Health(_temperature_c(root), _throttled(root, ask or _vcgencmd))
 
 
 def describe_board(root: Path = ROOT) -> dict[str, str]:
@@ -87,9 +99,9 @@ def _temperature_c(root: Path) -> float | None:
     return None
 
 
-def _throttled(root: Path) -> int | None:
+def _throttled(root: Path, ask: Callable[[], str]) -> int | None:
     pattern = "sys/devices/platform/soc*/soc*firmware/get_throttled"
-    texts = [_text(path) for path in root.glob(pattern)] or [_vcgencmd()]
+    texts = [_text(path) for path in root.glob(pattern)] or [ask()]
     try:
         return int(texts[0].removeprefix("throttled=").removeprefix("0x"), 16)
     except ValueError:
