@@ -40,17 +40,20 @@ def processes_locking(devices: Collection[Path], proc: Path = PROC) -> list[Proc
 
     libcamera locks the media device of a camera that it has acquired; who only has it open does
     not keep others from the camera. A line of /proc/locks ends in "PID MAJOR:MINOR:INODE START
-    END", a lock that is waited for has "->" in front (proc_locks(5)).
+    END", the file system's numbers hexadecimal; a lock that is waited for has "->" in front
+    (proc_locks(5)).
     """
-    inodes = set()
+    places = set()
     for device in devices:
         with suppress(OSError):
-            inodes.add(str(device.stat().st_ino))
+            facts = device.stat()
+            major, minor = os.major(facts.st_dev), os.minor(facts.st_dev)
+            places.add(f"{major:02x}:{minor:02x}:{facts.st_ino}")
     pids = set()
     with suppress(OSError):
         for line in (proc / "locks").read_text(errors="replace").splitlines():
             words = line.split()
-            if len(words) >= 8 and "->" not in words and words[-3].split(":")[-1] in inodes:
+            if len(words) >= 8 and "->" not in words and words[-3] in places:
                 with suppress(ValueError):
                     pids.add(int(words[-4]))
     return [named(pid, proc) for pid in sorted(pids - {os.getpid()})]

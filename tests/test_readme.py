@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_commands_of_the_readme_work_in_their_order(folder: Path) -> None:
     lines = ours()
-    assert len(lines) == 8, lines
+    assert len(lines) == 9, lines
     for line in lines:
         command, *rest = shlex.split(line)
         args = [str(BIN / Path(command).name), *rest]
@@ -67,7 +67,9 @@ def test_the_commands_of_the_readme_work_in_their_order(folder: Path) -> None:
             if name in line:
                 args = [args[0], str(ROOT / rest[0]), *rest[1:], *more]
         done = subprocess.run(args, cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        # This machine may have faults of its own, which is no fault of the command.
+        allowed = (0, 3) if "edge-doctor" in line else (0,)
+        assert done.returncode in allowed, f"{line}\n{done.stderr}"
     for written in re.findall(r"\| `(model\.int8\.\w+)` \|", README):
         assert (folder / written).stat().st_size
     for page in ("run.html", "evaluation.html"):

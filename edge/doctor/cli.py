@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from edge.doctor.finding import State
 from edge.doctor.machine import Machine
 from edge.doctor.render import render_text, to_json
 from edge.errors import EdgeError, GateError
+from edge.text import cut, printable
 
 NAME = "edge-doctor"
 DESCRIPTION = """\
@@ -27,6 +29,7 @@ EXAMPLES = """\
   edge-doctor --log /var/log/edge/run.jsonl           and whether a log can be written there
   edge-doctor --json | jq '.findings[] | select(.state == "fail")'
 """
+_WIPED = "\r\033[K"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,19 +40,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _examine(argv: Sequence[str]) -> int:
     args = _parser().parse_args(argv)
     machine = Machine(log_dir=_folder(args.log), models=tuple(dict.fromkeys(args.models)))
+    findings = examine(machine, _show if sys.stderr.isatty() else _hide)
     if sys.stderr.isatty():
-        print("looking around ...", end="", file=sys.stderr, flush=True)
-    try:
-        findings = examine(machine)
-    finally:
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        print(_WIPED, end="", file=sys.stderr, flush=True)
     if args.json:
         print(json.dumps(to_json(machine, findings), indent=2))
     else:
         print(render_text(machine, findings), end="")
     stops = any(finding.state is State.FAIL for finding in findings.values())
     return GateError.exit_status if stops else 0
+
+
+def _show(subject: str) -> None:
+    line = cut(f"looking at {printable(subject)} ...", shutil.get_terminal_size().columns - 1)
+    print(f"{_WIPED}{line}", end="", file=sys.stderr, flush=True)
+
+
+def _hide(_: str) -> None:
+    pass
 
 
 def _parser() -> argparse.ArgumentParser:

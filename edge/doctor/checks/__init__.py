@@ -57,7 +57,14 @@ CHECKS: Mapping[str, Check] = {
 }
 
 
-def examine(machine: Machine) -> dict[str, Finding]:
-    """Return what every check finds, and for each of the machine's models how it runs."""
+def examine(machine: Machine, begin: Callable[[str], None] = lambda _: None) -> dict[str, Finding]:
+    """Return what every check finds, and for each of the machine's models how it runs.
+
+    Args: begin: called with the subject of each check before it is made; some take seconds.
+    """
     models = {f"model {path}": Check(partial(kernels.model, path)) for path in machine.models}
-    return {subject: check(machine) for subject, check in {**CHECKS, **models}.items()}
+    findings = {}
+    for subject, check in {**CHECKS, **models}.items():
+        begin(subject)
+        findings[subject] = check(machine)
+    return findings

@@ -27,9 +27,8 @@ def power(machine: Machine) -> Finding:
         return ok(f"the supply promises {supply_ma} mA")
     return warn(
         f"the supply promises {supply_ma} mA",
-        f"a Pi 5 wants {PI5_SUPPLY_MA}: with less, all its USB ports share 600 mA, and under load "
-        "the clock may be halved or the board reset. Take the 27 W (5.1 V, 5 A) supply and its "
-        "cable",
+        f"a Pi 5 wants {PI5_SUPPLY_MA}: with less, all its USB ports share 600 mA, and there may "
+        "be too little under load. Take the 27 W (5.1 V, 5 A) supply and its cable",
     )
 
 

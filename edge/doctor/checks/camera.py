@@ -91,11 +91,13 @@ def camera(machine: Machine) -> Finding:
             "--source takes a video file or a folder of pictures instead; or plug in a USB camera",
         )
     sensors = _sensors(machine)
+    if machine.cameras.status != 0:
+        kernel = f"the kernel has {', '.join(sensors)}" if sensors else "no USB camera"
+        return unknown(f"{kernel}; libcamera could not be asked: see picamera2")
     if sensors:
         return fail(
             f"the kernel has {', '.join(sensors)}, but libcamera sees no camera",
-            "see what picamera2, camera access and camera owner say, and what libcamera complains "
-            "of",
+            "see what camera access and camera owner say, and what libcamera complains of",
             "rpicam-hello --list-cameras",
         )
     return fail(

@@ -29,12 +29,19 @@ def int8(kind: str, machine: Machine) -> Finding:
     said = machine.child("edge.doctor.child_timing", *files)
     timings = _read(said, files)
     if timings is None:
-        return fail(*_died(said), machine.python.pip(f"install --force-reinstall {names[0]}"))
+        return fail(*_died(said), machine.python.reinstall(names[0]))
     errors = [timing.error for timing in timings.values() if timing.error]
     if errors:
         return unknown(f"could not be timed ({errors[0]})", "see what runtime says")
     plain, quantized = (timings[file] for file in files)
-    return _judge(machine, plain, quantized, f"{quantized.runtime}: ", names[0])
+    ratio = plain.best_ms / quantized.best_ms
+    return _judge(
+        machine,
+        ratio,
+        f"{quantized.runtime}: int8 is {ratio:.2f} times as fast as float "
+        f"({quantized.best_ms:.2f} ms against {plain.best_ms:.2f} ms, 1 thread, "
+        f"{quantized.kernels})",
+    )
 
 
 def model(path: str, machine: Machine) -> Finding:
@@ -60,32 +67,30 @@ def model(path: str, machine: Machine) -> Finding:
     ]
     if not beside:
         return ok(found)
-    package = timing.runtime.partition(" ")[0]
     fastest = min(beside, key=lambda other: other.best_ms)
-    return _judge(machine, fastest, timing, f"{found}; ", package)
+    ratio = fastest.best_ms / timing.best_ms
+    return _judge(machine, ratio, f"{found}; {ratio:.2f} times as fast as {fastest.path}")
 
 
-def _judge(
-    machine: Machine, plain: Timing, quantized: Timing, before: str, package: str
-) -> Finding:
+def _judge(machine: Machine, ratio: float, found: str) -> Finding:
     flags = machine.table("proc/cpuinfo")
     words = set(f"{flags.get('Features', '')} {flags.get('flags', '')}".split())
     has_dot = bool(words & DOT_PRODUCT)
     least = LEAST_WITH if has_dot else LEAST_WITHOUT
-    ratio = plain.best_ms / quantized.best_ms
-    found = (
-        f"{before}int8 is {ratio:.2f} times as fast as float ({quantized.best_ms:.2f} ms against "
-        f"{plain.best_ms:.2f} ms, 1 thread, {quantized.kernels})"
-    )
     if ratio >= least:
         return ok(found)
-    with_or_without = "with" if has_dot else "without"
+    have = "has" if has_dot else "has no"
     return warn(
         found,
-        f"{least:g} and more is expected of a processor {with_or_without} dot products of bytes: "
-        "the runtime has no fast int8 kernels for it, or something else is running (see load)",
-        machine.python.pip(f"install --upgrade {package}"),
+        f"this processor {have} dot products of bytes, and {least:g} times and more is expected of "
+        "it: the runtime has no fast int8 kernels for it, or something else is running (see load)",
+        machine.python.pip("install --upgrade " + " ".join(_installed(machine))),
     )
+
+
+def _installed(machine: Machine) -> list[str]:
+    names = [name for kind in RUNTIMES.values() for name in kind]
+    return [name for name in names if name in machine.python.packages]
 
 
 def _speed(timing: Timing) -> str:

@@ -86,10 +86,10 @@ def opencv(machine: Machine) -> Finding:
     builds = [name for name in (*WITH_QT, *HEADLESS) if name in packages]
     names = " and ".join(f"{name} {packages[name]}" for name in builds)
     clean = machine.python.pip(f"uninstall -y {' '.join(builds)}")
-    mend = f"{clean}; {machine.python.pip('install opencv-python-headless')}"
+    mend = f"{clean}; {machine.python.pip(f'install {machine.python.opencv}')}"
     if len(builds) > 1:
         return warn(names, "they overwrite each other's files; keep the headless one", mend)
-    loaded = _module(machine, "cv2", "OpenCV", "opencv-python-headless")
+    loaded = _module(machine, "cv2", "OpenCV", machine.python.opencv)
     if not set(builds) & set(WITH_QT) or not (machine.is_pi or "libGL" in loaded.found):
         return loaded
     meaning = (
@@ -116,11 +116,11 @@ def runtime(machine: Machine) -> Finding:
     found = ", ".join(f"{name} {python.packages[name]}" for name in names)
     if broken:
         state = fail if len(broken) == len(names) else warn
-        again = " ".join(name if name != "tflite-runtime" else wanted for name in broken)
+        again = [name for name in broken if name != "tflite-runtime"]
         return state(
             "; ".join(f"{name} cannot be loaded ({why})" for name, why in broken.items()),
             "it was built for another Python, NumPy or processor",
-            python.pip(f"install --upgrade --force-reinstall --no-deps {again}"),
+            python.reinstall(*again) if again else python.pip(f"install {wanted}"),
         )
     if names == ["tflite-runtime"] and python.bits == 64:
         return warn(
@@ -138,5 +138,5 @@ def _module(machine: Machine, module: str, name: str, distribution: str) -> Find
     return fail(
         f"{name} cannot be loaded ({said.last_line})",
         "the loop cannot start without it",
-        machine.python.pip(f"install --upgrade --force-reinstall --no-deps {distribution}"),
+        machine.python.reinstall(distribution),
     )

@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from edge.doctor.machine import Machine, Python, Said
+from edge.doctor.interpreter import Python
+from edge.doctor.machine import Machine, Said
 
 PI_3 = "Raspberry Pi 3 Model B Plus Rev 1.3"
 PI_4 = "Raspberry Pi 4 Model B Rev 1.5"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,15 @@ def test_a_sensor_that_libcamera_does_not_see(tmp_path: Path) -> None:
     assert (state, found) == ("fail", "the kernel has imx708, but libcamera sees no camera")
 
 
+def test_where_libcamera_cannot_be_asked_no_cable_is_blamed(tmp_path: Path) -> None:
+    dead = {"edge.doctor.child_cameras": Said(1, "", BUILT_FOR_NUMPY_1)}
+    state, found = said_of_camera(pi(tmp_path, said=dead))
+    assert (state, "the kernel has imx708; libcamera could not be asked" in found) == (
+        "unknown",
+        True,
+    )
+
+
 @pytest.mark.parametrize("out", ["", "what", '{"a": 1}', "[", "\0"])
 def test_garbage_is_no_camera(tmp_path: Path, out: str) -> None:
     said = {"edge.doctor.child_cameras": Said(0, out)}
@@ -207,11 +217,13 @@ def test_a_process_that_has_it_open(tmp_path: Path) -> None:
 def test_a_service_that_holds_it(tmp_path: Path) -> None:
     machine = pi(tmp_path)
     held(tmp_path, "python3", "dev/media0", "0::/system.slice/edge-live.service\n")
-    inode = (tmp_path / "dev/media0").stat().st_ino
+    facts = (tmp_path / "dev/media0").stat()
+    place = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
     locks = (
-        f"1: POSIX  ADVISORY  WRITE 4711 00:05:{inode} 0 EOF\n"
-        f"1: -> POSIX  ADVISORY  WRITE 4712 00:05:{inode} 0 EOF\n2: garbage\n"
-        f"3: FLOCK  ADVISORY  WRITE x 00:05:{inode} 0 EOF\n"
+        f"1: POSIX  ADVISORY  WRITE 4711 {place} 0 EOF\n"
+        f"1: -> POSIX  ADVISORY  WRITE 4712 {place} 0 EOF\n2: garbage\n"
+        f"3: FLOCK  ADVISORY  WRITE x {place} 0 EOF\n"
+        f"4: POSIX  ADVISORY  WRITE 4713 ff:ff:{facts.st_ino} 0 EOF\n"
     )
     write(tmp_path, {"proc/locks": locks})
     finding = camera.owner(machine)

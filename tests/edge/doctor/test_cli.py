@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from edge.doctor import cli
 from edge.doctor.checks import CHECKS
 from edge.doctor.finding import Finding, fail, ok, warn
+from edge.doctor.machine import Machine
 from tests.edge.backends.tiny_models import tflite_model
 
 ROOT = Path(__file__).parents[3]
@@ -59,11 +61,24 @@ def test_the_status_says_whether_something_stops_the_loop(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(cli, "examine", lambda _: {"a": finding})
+    monkeypatch.setattr(cli, "examine", lambda *_: {"a": finding})
     assert cli.main([]) == status
     printed = capsys.readouterr()
     assert printed.out.splitlines()[2].endswith(f"a  {finding.found}")
     assert printed.err == ""
+
+
+def test_a_terminal_is_told_what_takes_so_long(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def examine(_: Machine, begin: Callable[[str], None]) -> dict[str, Finding]:
+        begin("a\x1b")
+        return {"a": ok("good")}
+
+    monkeypatch.setattr(cli, "examine", examine)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert cli.main(["--json"]) == 0
+    assert capsys.readouterr().err == "\r\x1b[Klooking at a\ufffd ...\r\x1b[K"
 
 
 def test_a_log_in_no_folder_is_a_bad_argument(

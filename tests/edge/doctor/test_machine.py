@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge.doctor import child_import
-from edge.doctor.machine import MAX_BYTES, Machine, Python, Said, run
+from edge.doctor.interpreter import Python
+from edge.doctor.machine import MAX_BYTES, Machine, Said, run
 from tests.edge.doctor.machines import Answers
 
 

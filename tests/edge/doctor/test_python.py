@@ -10,7 +10,8 @@ import pytest
 
 from edge.doctor.checks import python
 from edge.doctor.finding import State
-from edge.doctor.machine import Python, Said, installed
+from edge.doctor.interpreter import Python, installed
+from edge.doctor.machine import Said
 from tests.edge.doctor.machines import PACKAGES, bare, pi, venv
 
 ROOT = Path(__file__).parents[3]
@@ -115,7 +116,10 @@ def test_a_numpy_that_does_not_load(tmp_path: Path) -> None:
     finding = python.numpy(pi(tmp_path, said={"edge.doctor.child_import": broken}))
     assert finding.state is State.FAIL
     assert "libopenblas" in finding.found
-    assert finding.mend.endswith("--no-deps numpy")
+    pip = f"{venv(tmp_path).executable} -m pip"
+    assert finding.mend == (
+        f"{pip} install --upgrade --force-reinstall --no-deps numpy && {pip} install numpy"
+    )
 
 
 def opencv(root: Path, *builds: str, said: Said = LOADS) -> tuple[State, str]:
@@ -135,7 +139,8 @@ def test_the_qt_of_opencv_clashes_with_that_of_picamera2(tmp_path: Path, build: 
     state, mend = opencv(tmp_path, build)
     assert state is State.WARN
     assert f"uninstall -y {build};" in mend
-    assert mend.endswith("install opencv-python-headless")
+    # NumPy is 1.26 there, and picamera2 needs it to stay so.
+    assert mend.endswith("install 'opencv-python-headless<4.12'")
     no_gl = Said(1, "", "ImportError: libGL.so.1: cannot open shared object file")
     assert opencv(tmp_path, build, said=no_gl)[0] is State.FAIL
 
@@ -166,9 +171,16 @@ def test_runtimes(tmp_path: Path) -> None:
     assert runtime(tmp_path, {}, bits=32) == ("fail", "install 'tflite-runtime==2.14.0' 'numpy<2'")
     assert runtime(tmp_path, TFLITE) == ("warn", "install ai-edge-litert")
     assert runtime(tmp_path, TFLITE, bits=32) == ("ok", "")
-    again = "install --upgrade --force-reinstall --no-deps"
-    assert runtime(tmp_path, both, "onnxruntime") == ("warn", f"{again} onnxruntime")
-    assert runtime(tmp_path, both, *both) == ("fail", f"{again} ai-edge-litert onnxruntime")
+    assert runtime(tmp_path, TFLITE, *TFLITE) == ("fail", "install ai-edge-litert")
+    state, mend = runtime(tmp_path, both, "onnxruntime")
+    assert (state, mend.endswith("-m pip install onnxruntime")) == ("warn", True)
+    state, mend = runtime(tmp_path, both, *both)
+    assert (state, mend.endswith("-m pip install ai-edge-litert onnxruntime")) == ("fail", True)
+
+
+def test_opencv_that_fits_the_numpy_that_is_there(tmp_path: Path) -> None:
+    assert venv(tmp_path, packages={"numpy": "2.2.4"}).opencv == "opencv-python-headless"
+    assert venv(tmp_path).opencv == "'opencv-python-headless<4.12'"
 
 
 def test_a_runtime_that_crashes_is_named(tmp_path: Path) -> None:
