@@ -40,9 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _examine(argv: Sequence[str]) -> int:
     args = _parser().parse_args(argv)
     machine = Machine(log_dir=_folder(args.log), models=tuple(dict.fromkeys(args.models)))
-    findings = examine(machine, _show if sys.stderr.isatty() else _hide)
-    if sys.stderr.isatty():
-        print(_WIPED, end="", file=sys.stderr, flush=True)
+    try:
+        findings = examine(machine, _show if sys.stderr.isatty() else _hide)
+    finally:
+        if sys.stderr.isatty():
+            print(_WIPED, end="", file=sys.stderr, flush=True)
     if args.json:
         print(json.dumps(to_json(machine, findings), indent=2))
     else:

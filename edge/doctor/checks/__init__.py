@@ -23,8 +23,9 @@ class Check:
             return skip("not a Raspberry Pi")
         try:
             return self.look(machine)
-        except (OSError, ValueError) as error:
-            # Whatever is odd about this machine must not hide what the other checks find.
+        except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
+            # Whatever is odd about this machine (a number of a thousand digits, a link to itself)
+            # must not hide what the other checks find.
             return unknown(f"could not be looked at ({error})")
 
 

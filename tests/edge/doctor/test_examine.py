@@ -27,6 +27,7 @@ FILES = (
     "sys/devices/system/cpu/cpufreq/policy0/scaling_governor",
     "sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq",
     "sys/devices/platform/soc/soc:firmware/get_throttled",
+    "sys/class/video4linux/video0/name",
     "proc/device-tree/chosen/power/max_current",
 )
 
@@ -59,8 +60,23 @@ def test_a_machine_without_anything_gets_a_report(tmp_path: Path) -> None:
     assert "stop the loop" in render_text(machine, findings)
 
 
-def test_garbage_in_every_file_is_survived(tmp_path: Path) -> None:
-    machine = pi(tmp_path, dict.fromkeys(FILES, GARBAGE), model=PI_5)
+DIGITS = b"9" * 4000
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        GARBAGE,
+        DIGITS,
+        b"CmaTotal: %b kB\nCmaFree: 1 kB\nMemTotal: %b kB\nMemAvailable: 1 kB\n" % (DIGITS, DIGITS),
+        b"Filename\n/swap file 1 %b 0\n" % DIGITS,
+        b"a b c d e f g h i\n" * 9,
+        b"::::\n====\n[[[[\n]]]]\n\n",
+    ],
+    ids=["bytes", "digits", "memory", "swap", "words", "signs"],
+)
+def test_garbage_in_every_file_is_survived(tmp_path: Path, garbage: bytes) -> None:
+    machine = pi(tmp_path, dict.fromkeys(FILES, garbage), model=PI_5)
     text = render_text(machine, examine(machine))
     assert all(character.isprintable() for character in text.replace("\n", ""))
 
@@ -73,7 +89,15 @@ def test_folders_in_the_place_of_files_are_survived(tmp_path: Path) -> None:
     assert set(examine(machine)) == set(CHECKS)
 
 
-@pytest.mark.parametrize("error", [OSError("gone"), ValueError("odd")])
+def test_links_to_themselves_are_survived(tmp_path: Path) -> None:
+    machine = pi(tmp_path)
+    for name in ("dev/media0", "dev/video0", "sys/class/video4linux/video0"):
+        (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / name).symlink_to(tmp_path / name)
+    assert set(examine(machine)) == set(CHECKS)
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), ValueError("odd"), OverflowError("large")])
 def test_what_one_check_meets_does_not_hide_the_others(tmp_path: Path, error: Exception) -> None:
     def look(_: Machine) -> Finding:
         raise error
