@@ -102,6 +102,12 @@ def test_an_int8_model_alone_is_not_compared(tmp_path: Path) -> None:
     assert (alone.state, "times as fast" in alone.found) == ("ok", False)
 
 
+def test_runtimes_are_not_compared_with_each_other(tmp_path: Path) -> None:
+    other = {**timed("b", 1, quantized=False), "runtime": "onnxruntime 1.32.0"}
+    alone, _ = models(tmp_path, timed("a", 21, quantized=True), other)
+    assert (alone.state, "times as fast" in alone.found) == ("ok", False)
+
+
 @pytest.mark.parametrize(
     "words",
     ["XNNPACK for 3 part(s) of the graph, else built-in ones", "built-in kernels, no XNNPACK"],
