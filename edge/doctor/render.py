@@ -24,7 +24,7 @@ def worst_first(findings: Mapping[str, Finding]) -> list[tuple[str, Finding]]:
 def render_text(machine: Machine, findings: Mapping[str, Finding]) -> str:
     """Return the report: lines of at most 100 columns, but for commands, which are to be copied."""
     board = describe_board(machine.root)
-    title = [board.get("model", ""), board.get("cpu", ""), board["machine"], board["kernel"]]
+    title = [board.get(fact, "") for fact in ("model", "cpu", "machine", "kernel")]
     lines = [printable(", ".join(part for part in title if part)), ""]
     width = max(len(subject) for subject in findings if not subject.startswith("model "))
     skipped: dict[str, list[str]] = {}

@@ -9,6 +9,7 @@ from edge.doctor.child_timing import Timing
 from edge.doctor.finding import Finding, fail, ok, skip, unknown, warn
 from edge.doctor.machine import Machine, Said
 
+# Written by converters/mobilenet_v2/probe.py.
 PROBE = Path(__file__).parents[1] / "probe"
 RUNTIMES = {"tflite": ("ai-edge-litert", "tflite-runtime"), "onnx": ("onnxruntime",)}
 # What /proc/cpuinfo calls instructions that add four products of bytes at once: the A76 of a Pi 5
