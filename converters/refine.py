@@ -24,7 +24,7 @@ from converters.graph import Node
 from converters.onnx_qdq.node_session import NodeSession, is_inner, sources
 from converters.operators import Conv, Gemm, clamp_of
 from converters.quantize.quantized import QuantizedGraph, QuantizedWeights
-from converters.quantize.second_order import F64, round_weights, second_moments, shrunk
+from converters.quantize.second_order import F64, round_weights, second_moments, shrunk, shrunk_mean
 from converters.quantize.weights import SUM_LIMIT
 from converters.quantize.windows import groups_of, windows
 from edge.tensors import F32, Array
@@ -187,11 +187,7 @@ class _Walk:
         """
         params = self.quantized.activations[node.output]
         found = _channel_means(node, output) - (params.zero_point[0] + 128)
-        apart = means - found * params.scale[0]
-        mean = apart.mean(axis=0)
-        # James and Stein's positive part: nothing is left of a mean within its standard error.
-        variance = apart.var(axis=0) / max(1, len(apart) - 1)
-        mean *= np.maximum(0.0, 1 - variance / np.maximum(np.square(mean), 1e-300))
+        mean = shrunk_mean(means - found * params.scale[0])
         if clamp_of(node.operator) is not None:
             is_open = ((output > 0) & (output < 255)).view(np.uint8)
             mean /= np.maximum(_channel_means(node, is_open).mean(axis=0), LEAST_OPEN)

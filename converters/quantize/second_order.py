@@ -20,6 +20,18 @@ F64 = NDArray[np.float64]
 BLOCK = 32
 
 
+def shrunk_mean(rows: F64) -> F64:
+    """Return float64 [O]: the mean of rows [N, O], each number less by what chance explains of it.
+
+    That is James and Stein's positive part: nothing is left of a mean within its standard error.
+    One row is taken for the mean.
+    """
+    mean: F64 = rows.mean(axis=0)
+    variance = rows.var(axis=0) / max(1, len(rows) - 1)
+    mean *= np.maximum(0.0, 1 - variance / np.maximum(np.square(mean), 1e-300))
+    return mean
+
+
 def shrunk(moments: F64, samples: int) -> F64:
     """Return second moments from few samples, drawn towards their diagonal.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from converters.quantize.second_order import round_weights, second_moments, shrunk
+from converters.quantize.second_order import round_weights, second_moments, shrunk, shrunk_mean
 
 F64 = NDArray[np.float64]
 
@@ -89,3 +89,19 @@ def test_inputs_that_are_always_zero(dead: list[int]) -> None:
     result = shrunk(moments, samples=50)
     assert (np.diag(result[0]) > 0).all()
     round_weights(np.ones((1, 2, 4)), np.ones((1, 2)), result)
+
+
+def test_nothing_is_left_of_a_mean_that_chance_explains() -> None:
+    random = np.random.default_rng(5)
+    means = np.repeat([0.0, 3.0], 200)
+    rows = means + random.normal(size=(16, 400))
+    found = shrunk_mean(rows)
+    # A standard error is a quarter, so twelve of them lie between 0 and 3.
+    assert (found[:200] == 0).mean() > 0.6
+    assert np.square(found[:200]).sum() < 0.4 * np.square(rows.mean(axis=0)[:200]).sum()
+    np.testing.assert_allclose(found[200:], rows.mean(axis=0)[200:], rtol=0.02)
+
+
+def test_of_one_row_all_is_left() -> None:
+    row = np.array([[0.0, -2.0, 1e-9]])
+    np.testing.assert_array_equal(shrunk_mean(row), row[0])
