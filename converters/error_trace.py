@@ -1,195 +1,142 @@
-"""The roundings of a few nodes, one by one, and the way of each error to the scores.
+"""What each rounding of a network does to its scores, by itself: the rest is float.
 
-What rounds is a node's weights, with its bias, and its output. A node is looked at as its kernel
-computes: it reads the float network's values, rounded as they are for it. So what only moves
-integers makes no error, and no rounding is counted twice.
+Every rounding is counted once, at the node that does it, the picture's at a node of its own. To
+first order the errors add up to that of the quantized network; their energies do as far as they
+have nothing in common. Where biases were corrected a layer's mean is float's, whatever is rounded
+before it: so the mean of its weights' error is no loss, and the correction itself is none.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 import numpy as np
-import onnxruntime
 
-from converters.graph import Graph, Node
-from converters.onnx_qdq.session import FloatSession
-from converters.operators import Add, Operator, Requantize, Shape, Weighted
+from calibration.progress import Progress
+from converters.cost import products
+from converters.graph import Node
+from converters.operators import Requantize
+from converters.own_biases import with_own_biases
 from converters.quantize.quantized import QuantizedGraph
 from converters.quantize.second_order import F64
-from edge.tensors import F32, Array
+from converters.stretch import Loss, Stretch, Values
+from edge.tensors import F32
 
-# Else ONNX Runtime moves and merges the roundings that are to be looked at.
-AS_WRITTEN = ("session.disable_quant_qdq", "1")
+# So often the rest of the network is opened anew: a run takes the longer the earlier it begins, and
+# to open it takes as long as some runs.
+STRETCHES = 6
+PICTURES = 8
+# What all runs of a conversion that was not asked for more may take, as `products` counts: a second
+# of two cores, in which a MobileNetV2 of 224 x 224 pixels is traced on two pictures.
+BUDGET = 1 << 37
+WORKERS = 2
 
-Values = Mapping[str, F32]  # by name
 
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What the roundings of `node` do, in sums of squares over the pictures.
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Loss:
-    """What one node's roundings do on one picture.
-
-    Sums of squares at its output: `signal` of float's value; `alone` of the error that the node
-    makes, of which by itself `weights` is by its weights and bias, and `activations` by what it
-    reads and its output. At the scores, centred, float64 [classes]: the error by its weights and
-    that by the rounding of its output.
+    At its output: `signal` of float's value, and of the errors of a Loss `alone`, `weights` and
+    `activations`. At the scores: `by_weights`, `by_output`, and both `together`.
     """
 
+    node: Node
     signal: float
     alone: float
     weights: float
     activations: float
-    scores_by_weights: F64
-    scores_by_output: F64
+    by_weights: float
+    by_output: float
+    together: float
 
-
-class Stretch:
-    """The nodes from `start` to `stop` of a network, and all that follows, in float.
-
-    `nodes`: those with an int8 output.
-    """
-
-    def __init__(self, quantized: QuantizedGraph, start: int, stop: int) -> None:
-        graph = quantized.graph
-        part, rest = graph.nodes[start:stop], graph.nodes[start:]
-        self.nodes = [node for node in part if node.output in quantized.activations]
-        self._given, self._kept = _read(rest), _read(graph.nodes[stop:])
-        given = {name: graph.shapes[name] for name in self._given}
-        variants = tuple(_variants(quantized, part, self._given))
-        self._made = [node.output for node in variants]
-        self._local = _session(Graph(graph.name, given, tuple(self._made), variants))
-        self._output = graph.output
-        self._classes = math.prod(graph.shapes[graph.output])
-        # Behind the scores come nodes that serve another output.
-        self._reaches = bool(self.nodes) and graph.output in {node.output for node in rest}
-        if self._reaches:
-            noises = {_noise(node.output): graph.shapes[node.output] for node in self.nodes}
-            self._silence = {name: np.zeros(shape, np.float32) for name, shape in noises.items()}
-            noisy = tuple(_noisy(rest, noises))
-            self._rest = _session(Graph(graph.name, given | noises, (graph.output,), noisy))
-
-    def run(self, values: Values) -> tuple[Values, list[Loss]]:
-        """Return what is read behind this stretch, and the losses of `nodes`, in order.
-
-        Args: values: of one picture, what is read from `start` on of what came before.
-        """
-        given = {name: values[name] for name in self._given}
-        made = dict(zip(self._made, self._local.run(self._made, given), strict=True))
-        quiet = self._scores(given, {}) if self._reaches else None
-
-        def effect(value: str, error: F32) -> F64:
-            if quiet is None or not error.any():
-                return np.zeros(self._classes)
-            scores = self._scores(given, {_noise(value): error})
-            # Scores that are no numbers any more, as behind 1 / 0, are lost: as if they were zero.
-            return scores - quiet if np.isfinite(scores).all() else -quiet
-
-        losses = []
-        for value in (node.output for node in self.nodes):
-            real, rounded = made[value], made[f"{value} read rounded"]
-            read = weighted = _numbers(made[f"{value} read"], rounded)
-            alone = rounded
-            if f"{value} weighted" in made:
-                alone = made[f"{value} weighted rounded"]
-                weighted = _numbers(made[f"{value} weighted"], alone)
-            losses.append(
-                Loss(
-                    signal=_energy(real),
-                    alone=_energy(alone - real),
-                    weights=_energy(weighted - read),
-                    activations=_energy(rounded - real),
-                    scores_by_weights=effect(value, weighted - read),
-                    scores_by_output=effect(value, alone - weighted),
-                )
+    @classmethod
+    def of(cls, node: Node, losses: Sequence[Loss]) -> Traced:
+        """Return the sums over what is lost on each picture."""
+        each = (
+            (
+                loss.signal,
+                loss.alone,
+                loss.weights,
+                loss.activations,
+                _energy(loss.scores_by_weights),
+                _energy(loss.scores_by_output),
+                _energy(loss.scores_by_weights + loss.scores_by_output),
             )
-        everything = {**given, **made}
-        return {name: everything[name] for name in self._kept}, losses
-
-    def _scores(self, given: Values, noise: Values) -> F64:
-        """Return the centred scores, float64 [classes], with noise on some values."""
-        (scores,) = self._rest.run([self._output], {**given, **self._silence, **noise})
-        flat = scores.reshape(-1).astype(np.float64)
-        with np.errstate(invalid="ignore"):  # infinite ones have no mean
-            centred: F64 = flat - flat.mean()
-        return centred
+            for loss in losses
+        )
+        return cls(node, *map(math.fsum, zip(*each, strict=True)))
 
 
-def _read(nodes: tuple[Node, ...]) -> tuple[str, ...]:
-    """Return the values that some nodes read and do not make."""
-    made = {node.output for node in nodes}
-    return tuple(dict.fromkeys(x for node in nodes for x in node.inputs if x not in made))
+def affordable(quantized: QuantizedGraph) -> int:
+    """Return the number of pictures, at most PICTURES, that a network is quickly traced on."""
+    runs, costs = _work(_with_input(quantized))
+    cost = sum(sum(runs[i:k]) * sum(costs[i:]) for i, k in _stretches(runs, costs))
+    return min(PICTURES, BUDGET // cost)
 
 
-def _variants(
-    quantized: QuantizedGraph, part: tuple[Node, ...], given: Iterable[str]
-) -> Iterator[Node]:
-    """Yield the nodes, and what each makes of rounded values.
+def trace_errors(
+    quantized: QuantizedGraph, pictures: Sequence[F32], progress: Progress
+) -> list[Traced]:
+    """Return what every node with an int8 output does, in order, and first what the picture does.
 
-    Of a value v, "v rounded" is what its readers read, "v read" what its node makes of what it
-    reads, and "v weighted" the same with its integer weights; both are rounded too. (Exporters put
-    no spaces into names.)
+    Args: pictures: float32 [1, C, H, W], a few.
     """
-    params = quantized.activations
+    network = _with_input(with_own_biases(quantized, pictures))
+    graph = network.graph
+    found: list[Traced] = []
+    stretches = _stretches(*_work(network))
 
-    def rounded(value: str, like: str) -> Iterator[Node]:
-        if like in params:
-            name = f"{value} rounded"
-            yield Node(name, Requantize(params[like]), (value,), name)
+    def passes(pool: ThreadPoolExecutor) -> Iterator[None]:
+        held: list[Values] = [{graph.input: np.ascontiguousarray(x)} for x in pictures]
+        for start, stop in stretches:
+            stretch = Stretch(network, start, stop)
+            losses: list[list[Loss]] = []
+            for index, (values, more) in enumerate(pool.map(stretch.run, held)):
+                held[index] = values
+                losses.append(more)
+                yield
+            of_node = zip(*losses, strict=True)
+            found.extend(map(Traced.of, stretch.nodes, of_node))
+            del stretch  # its sessions, before the next ones are opened
 
-    for name in given:
-        yield from rounded(name, name)
-    for node in part:
-        yield node
-        yield from rounded(node.output, node.output)
-        inputs = tuple(f"{name} rounded" if name in params else name for name in node.inputs)
-        operators = {"read": node.operator}
-        if node.name in quantized.weights:
-            operators["weighted"] = as_held(quantized, node)
-        for variant, operator in operators.items():
-            output = f"{node.output} {variant}"
-            yield Node(f"{node.name} {variant}", operator, inputs, output)
-            yield from rounded(output, node.output)
-
-
-def as_held(quantized: QuantizedGraph, node: Node) -> Operator:
-    """Return the operator of a node with weights, with the real values of its integers."""
-    operator, held = node.operator, quantized.weights[node.name]
-    assert isinstance(operator, Weighted)  # noqa: S101 (only such a node has integers)
-    bias = (held.bias.astype(np.float64) * held.bias_scale).astype(np.float32)
-    return replace(operator, weight=held.params.dequantize(held.weight), bias=bias)
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="trace") as pool:
+        count = len(stretches) * len(pictures)
+        for _ in progress(passes(pool), count, "tracing the error"):
+            pass
+    return found
 
 
-def _noise(value: str) -> str:
-    return f"{value} noise"
+def _energy(error: F64) -> float:
+    return float(np.vdot(error, error))
 
 
-def _noisy(nodes: Iterable[Node], noises: Mapping[str, Shape]) -> Iterator[Node]:
-    """Yield the nodes, with noise added to the values that have some."""
-    for node in nodes:
-        if _noise(node.output) not in noises:
-            yield node
-            continue
-        clean = f"{node.output} clean"
-        yield replace(node, output=clean)
-        yield Node(f"{node.name} noise", Add(), (clean, _noise(node.output)), node.output)
+def _with_input(quantized: QuantizedGraph) -> QuantizedGraph:
+    """Return the network with a node more, which makes its input of the picture."""
+    graph = quantized.graph
+    picture = f"{graph.input} picture"
+    first = Node(picture, Requantize(), (picture,), graph.input)
+    inputs = {picture: graph.input_shape}
+    return replace(quantized, graph=replace(graph, inputs=inputs, nodes=(first, *graph.nodes)))
 
 
-def _session(graph: Graph) -> FloatSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1  # a second thread mostly spins
-    options.add_session_config_entry(*AS_WRITTEN)
-    return FloatSession(graph, options)
+def _work(network: QuantizedGraph) -> tuple[list[int], list[int]]:
+    """Return how many runs each node is traced with, and what it costs in each run."""
+    graph = network.graph
+    runs = [1 + (node.name in network.weights) for node in graph.nodes]
+    return runs, [products(graph, node) for node in graph.nodes]
 
 
-def _numbers(values: F32, rounded: F32) -> F32:
-    """Return values, and what an int8 saturates at where they are infinite, or no numbers."""
-    is_number = np.isfinite(values)
-    return values if is_number.all() else np.where(is_number, values, rounded)
+def _stretches(runs: Sequence[int], costs: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the ends of up to STRETCHES parts of the network.
 
-
-def _energy(values: Array) -> float:
-    """Return the sum of squares of float32 values: in float32, which moves no dB that is shown."""
-    return float(np.vdot(values, values))
+    The runs of a part's later nodes begin too early: they cost about half of its runs times its
+    products more. All parts together do so least where each has as much of the root of both.
+    """
+    done = list(accumulate(math.sqrt(r * cost) for r, cost in zip(runs, costs, strict=True)))
+    wanted = (done[-1] * part / STRETCHES for part in range(1, STRETCHES))
+    ends = {1 + next(i for i, one in enumerate(done) if one >= least) for least in wanted}
+    return list(pairwise(sorted({0, *ends, len(done)})))

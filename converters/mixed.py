@@ -12,18 +12,15 @@ from dataclasses import dataclass, field
 
 from calibration.evaluate import Evaluation
 from calibration.progress import Progress
+from converters.error_trace import PICTURES, trace_errors
 from converters.graph import Graph
 from converters.ladder import Climb, Ground
-from converters.mixed_order import Names, Order
-from converters.noise_parts import measure_parts
+from converters.mixed_order import Names, Order, parts_of
 from converters.operators import multiply_adds
 from converters.quantize.keep_float import keep_float
 from converters.quantize.quantized import QuantizedGraph
 from converters.refine import refine
 from converters.saving import Change
-
-# To see what each rounding does.
-PICTURES = 8
 
 # Scores of the artifacts of a network by format, and what they miss of the target (None: nothing).
 Tried = tuple[Mapping[str, Evaluation], str | None]
@@ -88,10 +85,8 @@ def mix(
     """
     start = reached.before or reached.quantized
     pictures = (ground.judged or ground.pictures)[:PICTURES]
-    parts = measure_parts(
-        reached.quantized, pictures, progress, corrects_biases=reached.steps is not None
-    )
-    order = Order(start.graph, parts)
+    traced = trace_errors(reached.quantized, pictures, progress)
+    order = Order(start.graph, parts_of(start.graph, traced))
     choices = order.choices()
     made: dict[int, tuple[QuantizedGraph, Attempt]] = {}
 

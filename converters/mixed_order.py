@@ -10,11 +10,12 @@ is left, what has become superfluous goes again.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from converters.error_trace import Traced
 from converters.graph import Graph, Node
-from converters.noise_parts import Parts
-from converters.operators import multiply_adds
+from converters.operators import Requantize, multiply_adds
 from converters.quantize.keep_float import is_computing
 
 # What float costs more than integers, in multiply-adds of float: one takes two to four times as
@@ -24,6 +25,34 @@ VALUE_COST = 8
 STEP_DB = 0.5
 
 Names = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The noise of each rounding at the scores.
+
+    `own`, by node name: of its weights and bias, and of what it reads where that is brought to one
+    scale; `values`, by the value that is rounded. What is in neither does nothing.
+    """
+
+    own: Mapping[str, float]
+    values: Mapping[str, float]
+
+
+def parts_of(graph: Graph, traced: Sequence[Traced]) -> Parts:
+    """Return the parts of a network by who must be float for them not to be."""
+    own: dict[str, float] = {}
+    values: dict[str, float] = {}
+    for one in traced:
+        value = one.node.output
+        if isinstance(one.node.operator, Requantize) and value not in graph.inputs:
+            # What brings a value to another scale does it for one reader.
+            (owner,), noise = graph.consumers[value], one.by_output
+        else:
+            owner, noise = one.node, one.by_weights
+            values[value] = one.by_output
+        own[owner.name] = own.get(owner.name, 0.0) + noise
+    return Parts(own, values)
 
 
 class Order:

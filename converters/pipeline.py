@@ -12,6 +12,7 @@ from pathlib import Path
 from calibration.lint import Lint, check_overlap
 from calibration.progress import Progress
 from converters.artifacts import final_card, place_files, reference_file, write_artifacts
+from converters.error_trace import PICTURES, affordable
 from converters.errors import ConvertError
 from converters.gate import shortfall
 from converters.graph import Graph
@@ -26,7 +27,7 @@ from converters.quantize.keep_float import keep_float
 from converters.quantize.quantized import QuantizedGraph
 from converters.request import Format, Request
 from converters.saving import Saving, compare_times, saving
-from converters.sensitivity import PICTURES, Sensitivity, affordable, measure_sensitivity
+from converters.sensitivity import Sensitivity, measure_sensitivity
 from converters.source import Source, read_source
 from converters.tflite import writer as tflite
 from converters.verify import FLOAT, Verification, compare, inputs_of, verify

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from converters.anatomy import PARTS
-from converters.ladder import PLAIN
 from converters.noise_plot import Bar, noise_plot
 from converters.pipeline import Conversion
 from converters.sensitivity import Row, Sensitivity
@@ -79,10 +78,10 @@ def _caption(conversion: Conversion, found: Sensitivity) -> str:
         f"all of them: {decibels(found.measured_db)}."
     )
     reached = conversion.calibrated.climb if conversion.calibrated else None
-    if reached is not None and reached.kept != PLAIN:
+    if reached is not None and reached.steps is not None and reached.steps.biases:
         caption += (
-            " Biases were corrected: what a correction undoes of the layers before it counts as "
-            "noise of weights here, where those lose nothing."
+            " Biases were corrected: neither a correction nor the mean error that it undoes counts "
+            "as noise of a layer's weights."
         )
     return caption
 

@@ -3,9 +3,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from calibration.progress import silent
+from converters.error_trace import trace_errors
 from converters.graph import Graph
-from converters.mixed_order import STEP_DB, VALUE_COST, Names, Order
-from converters.noise_parts import Parts
+from converters.mixed_order import STEP_DB, VALUE_COST, Names, Order, Parts, parts_of
+from tests.converters.artifacts import make
 from tests.converters.models import build, imported, normal
 
 # Two branches that meet, and a pool that copies.
@@ -136,3 +138,28 @@ def test_without_noise_there_is_nothing_to_choose() -> None:
     assert order({}, {}).choices() == ()
     # The scores are rounded for whoever calls the file, whatever is float.
     assert order({}, {"y": 1.0}).choices() == ()
+
+
+def test_each_part_goes_to_whoever_must_be_float_for_it() -> None:
+    body = (
+        "a = Conv(x, w) s = Sigmoid(a) m = Concat<axis=1>(s, a) p = GlobalAveragePool(m) "
+        "f = Flatten(p) t = Add(s, s) q = GlobalAveragePool(t) g = Flatten(q) "
+        "y = Concat<axis=1>(f, g)"
+    )
+    made = make(body, w=normal(4, 3, 1, 1, spread=20.0)).quantized
+    of = made.graph
+    traced = trace_errors(made, [normal(1, 3, 8, 8, seed=seed) for seed in range(2)], silent)
+    parts = parts_of(of, traced)
+    between = {node.output for node in of.nodes if node.kind == "Requantize"}
+    assert between
+    noise = {one.node.output: one for one in traced}
+    for value in between:
+        (reader,) = of.consumers[value]
+        assert parts.own[reader.name] == noise[value].by_output > 0
+    assert parts.own[of.producers["a"].name] == noise["a"].by_weights > 0
+    assert parts.values == {v: one.by_output for v, one in noise.items() if v not in between}
+    assert parts.values["x"] > 0
+    # The picture's rounding, and that of the scores, stay whatever is float.
+    order = Order(of, parts)
+    stays = sum(parts.values[value] for value in ("x", *of.outputs))
+    assert order.left(order.everything) == pytest.approx(stays)

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from converters import sensitivity
+from converters import error_trace
 from converters.cli import main
-from converters.ladder import PLAIN, Climb, Rung
+from converters.error_trace import PICTURES
+from converters.ladder import Climb
 from converters.outputs import to_json, to_text
 from converters.pipeline import Conversion
+from converters.refine import Steps
 from converters.report import render
 from converters.report_sensitivity import TOO_LARGE, most_noise
-from converters.sensitivity import PICTURES, Row, Sensitivity
+from converters.sensitivity import Row, Sensitivity
 from tests.converters.artifacts import quantized_of
 
 
@@ -99,11 +101,12 @@ def test_what_was_not_traced_is_said(conversion: Conversion) -> None:
 
 def test_a_correction_is_no_loss_and_the_page_says_so(conversion: Conversion) -> None:
     assert conversion.calibrated is not None
-    rungs = (Rung(PLAIN, 20.0, kept=False), Rung("biases corrected", 21.0, kept=True))
-    climb = Climb(quantized_of(conversion), conversion.calibrated.ranges, rungs, 16)
-    corrected = replace(conversion, calibrated=replace(conversion.calibrated, climb=climb))
-    assert "Biases were corrected" in render(with_found(corrected, FOUND))
-    assert "Biases were corrected" not in render(with_found(conversion, FOUND))
+    quantized, ranges = quantized_of(conversion), conversion.calibrated.ranges
+    for steps, is_said in ((Steps(), True), (Steps(biases=False), False), (None, False)):
+        climb = Climb(quantized, ranges, before=quantized if steps else None, steps=steps)
+        corrected = replace(conversion, calibrated=replace(conversion.calibrated, climb=climb))
+        page = render(with_found(corrected, FOUND))
+        assert ("Biases were corrected" in page) is is_said
 
 
 def test_machines_get_every_row(conversion: Conversion) -> None:
@@ -129,7 +132,7 @@ def test_a_large_network_is_traced_where_it_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sensitivity, "BUDGET", 0)
+    monkeypatch.setattr(error_trace, "BUDGET", 0)
     args = [str(model_file), "-o", str(tmp_path), "--calibration", str(pictures), "--json"]
     flags = ["--preprocess", "tf", "--resize", "none", "--samples", "8", "--formats", "tflite"]
     assert main([*args, *flags, *(["--sensitivity"] if asked else [])]) == 0

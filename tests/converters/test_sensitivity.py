@@ -11,12 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from calibration.progress import silent
-from converters import sensitivity
+from converters import error_trace
+from converters.error_trace import PICTURES, affordable
 from converters.passes import run_passes
 from converters.pipeline import Conversion
 from converters.quantize.params import QuantParams
 from converters.quantize.quantized import QuantizedGraph
-from converters.sensitivity import PICTURES, Row, Sensitivity, affordable, measure_sensitivity
+from converters.sensitivity import Row, Sensitivity, measure_sensitivity
 from edge.tensors import F32
 from tests.converters.artifacts import make, quantize, quantized_of
 from tests.converters.models import Constants, normal
@@ -270,7 +271,7 @@ def test_however_the_network_is_cut(
 ) -> None:
     quantized = quantized_of(conversion)
     expected = measured(quantized, count=1)
-    monkeypatch.setattr(sensitivity, "STRETCHES", stretches)
+    monkeypatch.setattr(error_trace, "STRETCHES", stretches)
     for row, wanted in zip(measured(quantized, count=1).rows, expected.rows, strict=True):
         assert row.scores_db == pytest.approx(wanted.scores_db, abs=CLOSE_DB)
         assert row.alone_db == pytest.approx(wanted.alone_db, abs=CLOSE_DB)
@@ -317,5 +318,5 @@ def test_a_network_that_takes_long_is_not_traced_unasked(
     tiny: QuantizedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert affordable(tiny) == PICTURES
-    monkeypatch.setattr(sensitivity, "BUDGET", 1)
+    monkeypatch.setattr(error_trace, "BUDGET", 1)
     assert affordable(tiny) == 0
