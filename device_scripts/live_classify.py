@@ -19,6 +19,7 @@ from edge.command import new_parser, run_command
 from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
 from edge.live_log import RunLog
 from edge.preprocess import PRESETS
+from edge.service import ServiceManager
 from edge.sources import KINDS, open_source
 from edge.text import cut, printable
 
@@ -44,6 +45,15 @@ def _run(argv: Sequence[str]) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    with ServiceManager() as manager:
+        result = _classify(args, stop, manager)
+    _print_end(result, args.log, as_json=args.json)
+    return 0
+
+
+def _classify(
+    args: argparse.Namespace, stop: threading.Event, manager: ServiceManager
+) -> LiveResult:
     options = LiveOptions(
         top=args.top,
         duration_s=args.duration,
@@ -60,19 +70,26 @@ def _run(argv: Sequence[str]) -> int:
             log = None
             if args.log is not None:
                 log = RunLog(args.log, backend.spec, source, options.interval_s)
+
+            def on_result(result: Result) -> None:
+                manager.labelled()
+                if args.json:
+                    _print_result(result)
+
+            def on_status(status: Status) -> None:
+                # A line a second would wear out the card under the manager's journal.
+                if manager.listens:
+                    manager.status(_status_line(status))
+                elif not args.json:
+                    _print_status(status)
+
             try:
-                result = loop.run(
-                    source,
-                    stop=stop,
-                    on_status=None if args.json else _print_status,
-                    on_result=_print_result if args.json else None,
-                    log=log,
+                return loop.run(
+                    source, stop=stop, on_status=on_status, on_result=on_result, log=log
                 )
             finally:
                 if sys.stdout.isatty():
                     print()  # what follows goes below the line that was written in place
-    _print_end(result, args.log, as_json=args.json)
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
