@@ -258,17 +258,20 @@ make_release() {
     run "$venv/bin/python" -I -c 'import sys; from pathlib import Path
 from edge.backends import open_model
 open_model(Path(sys.argv[1])).close()' "$release/model/$(basename -- "$model")"
+    # --version comes last: what stands before it is read first, and refused where it is wrong.
+    run "$venv/bin/python" -I -m device_scripts.live_classify --model "$model" \
+        --source "$source" "${options[@]}" --version
     [[ $source != picamera2* ]] || run "$venv/bin/python" -I -c 'import picamera2'
 }
 
 put_unit() {
     local text
     text=$(unit_text)
+    was_active='' was_enabled=''
     if [[ $dry_run ]]; then
         printf 'would write %s:\n%s\n' "$unit_path" "$text"
         return
     fi
-    was_active='' was_enabled=''
     if [[ ! $root ]] && systemctl --quiet is-active "$unit"; then was_active=yes; fi
     if control is-enabled "$unit" &>/dev/null; then was_enabled=yes; fi
     [[ ! -e $unit_path ]] || cp -p -- "$unit_path" "$release/unit.before"
@@ -309,7 +312,9 @@ install_service() {
     start_service
     undo=()
     for old in "$root$prefix"/release.*; do
-        [[ $old == "$release" || ! -d $old ]] || run rm -rf -- "$old"
+        # With --no-start the one that runs is still needed; the next install removes it.
+        [[ $old == "$release" || ! -d $old || (! $start && $was_active) ]] ||
+            run rm -rf -- "$old"
     done
     [[ $dry_run ]] || rm -f -- "$release/unit.before" "$release/$unit"
     [[ $dry_run ]] || say "installed in $prefix, as the user $user. How it goes: systemctl status edge-live"

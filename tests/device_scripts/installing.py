@@ -21,6 +21,7 @@ case "$*" in
 *"-m venv"*) step=venv ;;
 *"-m pip"*) step=pip ;;
 *open_model*) step=model ;;
+*--version) step=options ;;
 *picamera2*) step=picamera2 ;;
 *numpy*) step=numpy ;;
 esac

@@ -124,7 +124,7 @@ def test_a_unit_of_others_is_left_alone(system: System) -> None:
 
 
 @pytest.mark.parametrize("is_there", [False, True], ids=["first", "update"])
-@pytest.mark.parametrize("step", ["venv", "pip", "model", "enable"])
+@pytest.mark.parametrize("step", ["venv", "pip", "model", "options", "enable"])
 def test_a_step_that_fails_leaves_what_was_there(
     system: System, model: Path, step: str, is_there: bool
 ) -> None:
