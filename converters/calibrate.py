@@ -96,13 +96,13 @@ class Calibrator:
         note_scores: Callable[[F32], None] | None = None,
     ) -> None:
         """Show `observer` every value, as `calibrate`. Raises: ObserverError."""
-        for result in _run_ahead(self._session, inputs):
+        for result in run_ahead(self._session, inputs):
             if note_scores is not None:
                 note_scores(result[self._scores])
             observer.update(result)
 
 
-def _run_ahead(session: FloatGraph, inputs: Iterable[F32]) -> Iterator[dict[str, Array]]:
+def run_ahead(session: FloatGraph, inputs: Iterable[F32]) -> Iterator[dict[str, Array]]:
     """Yield what each input gives, in order, while the next one runs beside whoever reads it."""
     with ThreadPoolExecutor(1, thread_name_prefix="float") as pool:
         running: Future[dict[str, Array]] | None = None

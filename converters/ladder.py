@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +38,7 @@ PICTURES: dict[Level, int] = {"none": 0, "fast": 64, "best": 128}
 LEAST_PICTURES = 16
 # What is better on a few pictures by less than this may be worse on others.
 STANDARD_ERRORS = 2
+WORKERS = 2
 PLAIN = "ranges alone"
 WIDEST = "ranges alone, nothing cut off"
 # As a depthwise convolution's: to round so few weights together takes next to no time.
@@ -238,9 +240,12 @@ class _Judge:
             quantized.activations[name].spec(name, graph.shapes[name], "uint8")
             for name in (graph.input, graph.output)
         )
-        energies = []
-        for x, expected in zip(self._pictures, self._expected, strict=True):
+
+        def off(x: F32, expected: F32) -> tuple[float, float]:
             (scores,) = session.run([graph.output], {graph.input: given.quantize(x)})
-            energies.append(centred_energies(expected, made.dequantize(scores).reshape(1, -1)))
+            return centred_energies(expected, made.dequantize(scores).reshape(1, -1))
+
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="judge") as pool:
+            energies = list(pool.map(off, self._pictures, self._expected))
         signal, noise = np.asarray(energies, np.float64).T
         return Verdict(signal, noise)

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.calibrate import FloatGraph
+from converters.calibrate import SLOTS, FloatGraph, run_ahead
 from converters.cost import most_held
 from converters.graph import Node
 from converters.onnx_qdq.node_session import NodeSession, is_inner, sources
@@ -97,10 +97,9 @@ def _float_means(quantized: QuantizedGraph, pictures: Iterable[F32]) -> Mapping[
         for node in graph.nodes
         if isinstance(node.operator, Conv | Gemm) and node.name in quantized.weights
     ]
-    runner = FloatGraph(graph, [node.output for node in nodes])
+    runner = FloatGraph(graph, [node.output for node in nodes], SLOTS)
     means: dict[str, list[F64]] = {node.output: [] for node in nodes}
-    for x in pictures:
-        found = runner.run(x)
+    for found in run_ahead(runner, pictures):
         for node in nodes:
             params = quantized.activations[node.output]
             within = np.clip(found[node.output], params.low, params.high)
