@@ -6,27 +6,20 @@ quantized network, in its own integers, against those of the float one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from calibration.channels import observe_channels
-from calibration.metrics import centred_energies, decibels
 from calibration.observers import RangeTable
 from converters.calibrate import FloatGraph
 from converters.graph import Graph
-from converters.onnx_qdq.session import exact_session
-from converters.onnx_qdq.writer import write_network
+from converters.judge import Judge
 from converters.quantize.assign import assign
 from converters.quantize.balance import balance
 from converters.quantize.equalize import equalize, groups
 from converters.quantize.exact_sums import exact_sums
 from converters.quantize.params import QuantParams
 from converters.quantize.quantized import QuantizedGraph
-from converters.quantize.second_order import F64
 from converters.refine import Steps, refine
 from converters.request import Level
 from edge.tensors import F32
@@ -36,9 +29,6 @@ from edge.tensors import F32
 PICTURES: dict[Level, int] = {"none": 0, "fast": 64, "best": 128}
 # Fewer tell chance from gain too seldom.
 LEAST_PICTURES = 16
-# What is better on a few pictures by less than this may be worse on others.
-STANDARD_ERRORS = 2
-WORKERS = 2
 PLAIN = "ranges alone"
 WIDEST = "ranges alone, nothing cut off"
 # As a depthwise convolution's: to round so few weights together takes next to no time.
@@ -157,7 +147,7 @@ def climb(ground: Ground, level: Level) -> Climb:
     plain = Climb(ground.assign(ground.graph, ground.ranges), ground.ranges)
     if level == "none" or len(ground.pictures) < LEAST_PICTURES:
         return plain
-    judge = _Judge(ground.graph, ground.judged)
+    judge = Judge(ground.graph, ground.judged)
     recipes = ground.recipes(level)
     best, kept = plain, PLAIN
     found = {PLAIN: judge(plain.quantized)}
@@ -204,49 +194,3 @@ def _ranged(ground: Ground, graph: Graph, measured: RangeTable) -> Climb:
     """Return a network rounded to nearest, its sums exact where that helps."""
     ranges, exact = exact_sums(graph, measured)
     return Climb(ground.assign(graph, ranges), ranges, exact=exact)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Verdict:
-    """Energy of the float scores, and what a quantized network's are off by, float64 [pictures]."""
-
-    signal: F64
-    noise: F64
-
-    @property
-    def sqnr_db(self) -> float:
-        return decibels(float(self.signal.sum()), float(self.noise.sum()))
-
-    def is_better_than(self, other: Verdict) -> bool:
-        """Whether the noise is less by more than chance explains, from picture to picture."""
-        less = other.noise - self.noise
-        error = less.std(ddof=1) / math.sqrt(less.size)
-        # Written so that NaN is not better.
-        return bool(less.mean() > STANDARD_ERRORS * error)
-
-
-class _Judge:
-    """Holds the float scores of some pictures."""
-
-    def __init__(self, graph: Graph, pictures: Sequence[F32]) -> None:
-        runner = FloatGraph(graph, [graph.output])
-        self._pictures = pictures
-        self._expected = [runner.run(x)[graph.output].reshape(1, -1).copy() for x in pictures]
-
-    def __call__(self, quantized: QuantizedGraph) -> Verdict:
-        """Return how far its scores are off, each picture's centred."""
-        graph = quantized.graph
-        session = exact_session(write_network(quantized))
-        given, made = (
-            quantized.activations[name].spec(name, graph.shapes[name], "uint8")
-            for name in (graph.input, graph.output)
-        )
-
-        def off(x: F32, expected: F32) -> tuple[float, float]:
-            (scores,) = session.run([graph.output], {graph.input: given.quantize(x)})
-            return centred_energies(expected, made.dequantize(scores).reshape(1, -1))
-
-        with ThreadPoolExecutor(WORKERS, thread_name_prefix="judge") as pool:
-            energies = list(pool.map(off, self._pictures, self._expected))
-        signal, noise = np.asarray(energies, np.float64).T
-        return Verdict(signal, noise)

@@ -6,14 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import onnx
-
-from calibration.metrics import centred_energies, decibels
+from calibration.metrics import decibels
 from calibration.progress import Progress
 from converters.anatomy import OTHER, Place, anatomy
-from converters.calibrate import FloatGraph
 from converters.error_trace import trace_errors
-from converters.onnx_qdq.session import exact_session
+from converters.judge import Judge
 from converters.onnx_qdq.writer import write_network
 from converters.quantize.quantized import QuantizedGraph
 from converters.tensor_check import check_tensors
@@ -80,10 +77,12 @@ def measure_sensitivity(
     quantized: QuantizedGraph, pictures: Sequence[F32], progress: Progress
 ) -> Sensitivity:
     """Return what each rounding costs. Args: pictures: float32 [1, C, H, W], a few."""
-    model = write_network(quantized)
-    signal, noise = _energies(quantized, model, pictures)
+    verdict = Judge(quantized.graph, pictures)(quantized)
+    signal = float(verdict.signal.sum())
     # On these pictures, not on those of the verification: else nothing could be compared.
-    checks = check_tensors(quantized, {"onnx": model.SerializeToString()}, pictures)
+    checks = check_tensors(
+        quantized, {"onnx": write_network(quantized).SerializeToString()}, pictures
+    )
     cumulative = {check.name: check.sqnr_db.get("onnx") for check in checks}
     found = trace_errors(quantized, pictures, progress)
     total = math.fsum(one.by_weights + one.by_output for one in found)
@@ -107,24 +106,4 @@ def measure_sensitivity(
         for one in found
         for place in (places.get(one.node.name, INPUT),)
     )
-    return Sensitivity(rows, decibels(signal, total), decibels(signal, noise), len(pictures))
-
-
-def _energies(
-    quantized: QuantizedGraph, model: onnx.ModelProto, pictures: Sequence[F32]
-) -> tuple[float, float]:
-    """Return the energies of the float scores, and of what the quantized network's are off by."""
-    graph = quantized.graph
-    runner = FloatGraph(graph, [graph.output])
-    session = exact_session(model)
-    given, made = (
-        quantized.activations[name].spec(name, graph.shapes[name], "uint8")
-        for name in (graph.input, graph.output)
-    )
-    signal = noise = 0.0
-    for x in pictures:
-        expected = runner.run(x)[graph.output].reshape(1, -1)
-        (scores,) = session.run([graph.output], {graph.input: given.quantize(x)})
-        more = centred_energies(expected, made.dequantize(scores).reshape(1, -1))
-        signal, noise = signal + more[0], noise + more[1]
-    return signal, noise
+    return Sensitivity(rows, decibels(signal, total), verdict.sqnr_db, len(pictures))

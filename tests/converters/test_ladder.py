@@ -9,6 +9,7 @@ from calibration.observers import Range, RangeTable
 from converters import ladder
 from converters.calibrate import calibrate
 from converters.graph import Graph, PassResult
+from converters.judge import Judge
 from converters.ladder import (
     LEAST_PICTURES,
     PER_TENSOR,
@@ -16,7 +17,6 @@ from converters.ladder import (
     RECIPES,
     WIDEST,
     Ground,
-    Verdict,
     climb,
 )
 from converters.passes import run_passes
@@ -140,15 +140,14 @@ def test_pictures_to_learn_from_and_to_judge_by_are_others(
         return quantized
 
     judged: list[F32] = []
-    judge = ladder._Judge
 
-    class Noted(judge):  # type: ignore[misc, valid-type]
+    class Noted(Judge):
         def __init__(self, graph: Graph, pictures: Sequence[F32]) -> None:
             judged.extend(pictures)
             super().__init__(graph, pictures)
 
     monkeypatch.setattr(ladder, "refine", noted)
-    monkeypatch.setattr(ladder, "_Judge", Noted)
+    monkeypatch.setattr(ladder, "Judge", Noted)
     climb(ground, "fast")
     assert learned
     assert judged
@@ -211,24 +210,6 @@ def test_ranges_are_those_of_what_was_kept(ground: Ground) -> None:
     reached = climb(ground, "best")
     assert reached.equalized
     assert reached.ranges["c"] != ground.ranges["c"]
-
-
-def test_what_is_better_by_chance_is_not_better() -> None:
-    random = np.random.default_rng(0)
-    signal, noise = np.full(16, 100.0), random.uniform(1, 2, 16)
-    old = Verdict(signal, noise)
-    assert Verdict(signal, noise * 0.9).is_better_than(old)
-    assert not Verdict(signal, noise).is_better_than(old)
-    assert not Verdict(signal, noise * 1.1).is_better_than(old)
-    lucky = noise + random.normal(0, 0.5, 16)
-    lucky -= lucky.mean() - noise.mean() + 0.05
-    assert Verdict(signal, lucky).sqnr_db > old.sqnr_db
-    assert not Verdict(signal, lucky).is_better_than(old)
-    assert not Verdict(signal, noise * np.nan).is_better_than(old)
-
-
-def test_a_verdict_in_decibels() -> None:
-    assert Verdict(np.array([100.0, 300.0]), np.array([1.0, 3.0])).sqnr_db == pytest.approx(20)
 
 
 # What a depthwise convolution's channels are multiplied by is made up for behind it.
