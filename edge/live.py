@@ -11,6 +11,7 @@ from edge.backends.base import Backend
 from edge.classifier import Guess, TopK, warm_up
 from edge.latency.recorder import Interval, Recorder
 from edge.live_capture import CaptureThread
+from edge.live_listener import Listener
 from edge.live_log import RunLog
 from edge.preprocess import Preprocessor, PreprocessSpec
 from edge.sources.base import Frame, Source
@@ -111,23 +112,25 @@ class LiveLoop:
         on_status: Callable[[Status], None] | None = None,
         on_result: Callable[[Result], None] | None = None,
         log: RunLog | None = None,
+        listener: Listener | None = None,
     ) -> LiveResult:
         """Classify frames until the source or the options end the run, or `stop` is set.
 
         Closes the source, and completes the log whatever ends the run.
 
         Args: on_status: called about once in `status_s`, and at the end; on_result: once a frame.
-            What they take is in no figure, but delays the next frame.
+            What they take is in no figure, but delays the next frame. listener: hears of every
+            frame, status and interval.
         Raises: SourceError, BackendError, PreprocessError: what broke the run.
         """
-        counts = _Counts(self._options, CaptureThread(source), log)
+        counts = _Counts(self._options, CaptureThread(source), log, listener)
         reason = "interrupted"
         try:
             warm_up(self._backend, self._options.warmup)
             counts.start()
             reason = self._loop(counts, stop, on_status, on_result)
-            if on_status is not None and counts.has_news:
-                on_status(counts.status())
+            if counts.has_news:
+                counts.tell_status(on_status)
         except Exception as error:
             reason = f"error: {error}"
             raise
@@ -154,17 +157,17 @@ class LiveLoop:
         while not stop.is_set():
             frame = counts.capture.take(POLL_S)
             if frame is not None:
-                counts.result = self._classify(frame, counts.recorder)
-                counts.processed += 1
+                result = self._classify(frame, counts.recorder)
+                counts.labelled(frame, result)
                 if on_result is not None:
-                    on_result(counts.result)
+                    on_result(result)
             elif counts.capture.ended:
                 if counts.capture.error is not None:
                     raise counts.capture.error
                 return "the source ended"
             now_ns = time.monotonic_ns()
-            if on_status is not None and now_ns >= status_ns:
-                on_status(counts.status())
+            if now_ns >= status_ns:
+                counts.tell_status(on_status)
                 status_ns = now_ns + round(options.status_s * NS)
             if now_ns >= interval_ns:
                 counts.close_interval()
@@ -195,8 +198,15 @@ class LiveLoop:
 class _Counts:
     """What one run has counted so far, and where it writes it."""
 
-    def __init__(self, options: LiveOptions, capture: CaptureThread, log: RunLog | None) -> None:
+    def __init__(
+        self,
+        options: LiveOptions,
+        capture: CaptureThread,
+        log: RunLog | None,
+        listener: Listener | None,
+    ) -> None:
         self.capture = capture
+        self._listener = listener
         self.recorder = Recorder(trace=options.trace)
         self.result: Result | None = None
         self.processed = 0
@@ -216,7 +226,24 @@ class _Counts:
         """Whether a frame was processed since the last status, or there never was one."""
         return self.processed > self._shown[1] or self.processed == 0
 
-    def status(self) -> Status:
+    def labelled(self, frame: Frame, result: Result) -> None:
+        """Count a frame that has its label."""
+        self.result = result
+        self.processed += 1
+        if self._listener is not None:
+            self._listener.labelled(frame, result)
+
+    def tell_status(self, on_status: Callable[[Status], None] | None) -> None:
+        """Say how the run goes to whoever wants to know."""
+        if on_status is None and self._listener is None:
+            return
+        status = self._status()
+        if on_status is not None:
+            on_status(status)
+        if self._listener is not None:
+            self._listener.status(status)
+
+    def _status(self) -> Status:
         """Return how the run goes; its rate is that since the last call."""
         now_ns = time.monotonic_ns()
         shown_ns, shown = self._shown
@@ -239,6 +266,8 @@ class _Counts:
         interval = self.recorder.take_interval(self.processed - processed_before + lost, lost)
         if self._log is not None:
             self._log.interval(interval)
+        if self._listener is not None:
+            self._listener.interval(interval)
 
     def close(self, reason: str) -> Interval:
         """Close the last interval and the log, and return the whole run."""

@@ -14,10 +14,11 @@ import pytest
 from edge.errors import EdgeError
 from edge.latency.log import LogWriter
 from edge.latency.read import read_log
+from edge.latency.recorder import Interval
 from edge.live import LiveLoop, LiveOptions, Result, Status
 from edge.live_log import RunLog
 from edge.preprocess import PRESETS, PreprocessError
-from edge.sources.base import SourceError
+from edge.sources.base import Frame, SourceError
 from tests.edge.fakes import Item, ListSource, MeanBackend, solid
 
 LABELS = ("red", "green", "blue")
@@ -207,6 +208,37 @@ def test_status_tells_of_the_last_frame_and_comes_at_least_once() -> None:
     said.clear()
     new_loop().run(ListSource([]), stop=never(), on_status=said.append)
     assert said[0].result is None
+
+
+class Notes:
+    """A listener that keeps all it hears."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[Frame, Result]] = []
+        self.statuses: list[Status] = []
+        self.intervals: list[Interval] = []
+
+    def labelled(self, frame: Frame, result: Result) -> None:
+        self.frames.append((frame, result))
+
+    def status(self, status: Status) -> None:
+        self.statuses.append(status)
+
+    def interval(self, interval: Interval) -> None:
+        self.intervals.append(interval)
+
+
+def test_a_listener_hears_of_every_frame_status_and_interval_without_a_log() -> None:
+    notes = Notes()
+    pictures = [solid(channel) for channel in (1, 0, 2)]
+    live = new_loop(interval_s=0.0).run(ListSource(pictures), stop=never(), listener=notes)
+    assert [result.guesses[0].label for _, result in notes.frames] == ["green", "red", "blue"]
+    assert all(
+        frame.pixels is pixels for (frame, _), pixels in zip(notes.frames, pictures, strict=True)
+    )
+    assert [status.processed for status in notes.statuses] == [3]
+    assert sum(interval.processed for interval in notes.intervals) == live.run.processed == 3
+    assert len(notes.intervals) >= 3
 
 
 def test_preprocessing_must_go_with_the_model() -> None:
