@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.clock import SensorClock
 from edge.preprocess import Color
 from edge.sources.base import SIZE, Frame, SourceError, Timestamps
 from edge.tensors import U8
@@ -59,6 +60,7 @@ class Picamera2Source:
         self._timeout_s = timeout_s
         self._given = 0
         self._closed = False
+        self._clock = SensorClock()
         cameras = list_cameras()
         if number >= len(cameras):
             raise SourceError(
@@ -118,9 +120,14 @@ class Picamera2Source:
         try:
             arrived_ns = time.monotonic_ns()
             pixels = self._pixels(request)
-            captured_ns = _captured_ns(request.get_metadata(), arrived_ns)
+            stamp_ns = request.get_metadata().get("SensorTimestamp")
         finally:
             request.release()
+        captured_ns = None
+        if stamp_ns is not None:
+            captured_ns = self._clock.captured_ns(int(stamp_ns), arrived_ns)
+        if captured_ns is None:
+            captured_ns = arrived_ns
         frame = Frame(pixels, COLOR, self._given, captured_ns, arrived_ns)
         self._given += 1
         return frame
@@ -188,16 +195,6 @@ def _picamera2_class() -> Any:  # noqa: ANN401 - picamera2 has no types
             "`pip uninstall numpy` in a virtual environment with --system-site-packages"
         ) from cause
     return Picamera2
-
-
-def _captured_ns(metadata: dict[str, Any], arrived_ns: int) -> int:
-    """Return when the sensor began the frame, on the clock of `time.monotonic_ns`."""
-    stamp_ns = metadata.get("SensorTimestamp")
-    if stamp_ns is None:
-        return arrived_ns
-    # The sensor's stamps are of CLOCK_BOOTTIME, which also runs while the machine sleeps.
-    asleep_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
-    return int(stamp_ns) - asleep_ns
 
 
 def _chain(error: BaseException | None) -> str:
