@@ -21,6 +21,8 @@ from edge.live_log import RunLog
 from edge.preprocess import PRESETS
 from edge.service import ServiceManager
 from edge.sources import KINDS, open_source
+from edge.sources.base import CameraLostError, Source
+from edge.sources.reopening import MAX_OUTAGE_S, keep_open
 from edge.text import cut, printable
 
 NAME = "edge-live"
@@ -66,7 +68,7 @@ def _classify(
         if not labels:
             _note("no labels in the model and no --labels: classes are shown by number")
         loop = LiveLoop(backend, choose_preprocess(backend.spec, args.preprocess), labels, options)
-        with closing(open_source(args.source, fps=args.fps)) as source:
+        with closing(_open_source(args)) as source:
             log = None
             if args.log is not None:
                 log = RunLog(args.log, backend.spec, source, options.interval_s)
@@ -85,11 +87,22 @@ def _classify(
 
             try:
                 return loop.run(
-                    source, stop=stop, on_status=on_status, on_result=on_result, log=log
+                    source,
+                    stop=stop,
+                    on_status=on_status,
+                    on_result=on_result,
+                    on_waiting=manager.alive,
+                    log=log,
                 )
             finally:
                 if sys.stdout.isatty():
                     print()  # what follows goes below the line that was written in place
+
+
+def _open_source(args: argparse.Namespace) -> Source:
+    return keep_open(
+        lambda: open_source(args.source, fps=args.fps), max_outage_s=args.max_outage, fps=args.fps
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,6 +118,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--labels", type=Path, help="one class name a line (default: those in the model)")
     add("--source", default="auto", help=f"one of: {KINDS} (default: auto)")
     add("--fps", type=_within(float, *FPS), help="frames per second to ask of a camera")
+    add(
+        "--max-outage",
+        type=_within(float, *SECONDS),
+        default=MAX_OUTAGE_S,
+        metavar="S",
+        help="seconds without a frame, opening the camera again, before the run ends with exit "
+        f"status {CameraLostError.exit_status} (default: {MAX_OUTAGE_S:g})",
+    )
     add(
         "--threads",
         type=_within(int, 1, MAX_THREADS),
@@ -162,6 +183,8 @@ def _status_line(status: Status) -> str:
     if result is not None:
         best = result.guesses[0]
         seen = f"{best.label} {best.confidence:.0%}"
+    if status.outage_ns:
+        seen = f"no frame for {status.outage_ns / 1e9:.0f} s, opening the camera again"
     return (
         f"{seen} | {status.fps:.1f} fps | p50 {status.p50_ns / 1e6:.1f} ms | "
         f"p99 {status.p99_ns / 1e6:.1f} ms | skipped {status.skipped}"

@@ -56,7 +56,7 @@ class Status:
 
     `fps` counts labels since the last status. `p50_ns` and `p99_ns` are of the time from a
     frame's arrival to its label, over the log's interval in progress. `processed` and `skipped`
-    count from the start.
+    count from the start. `outage_ns` is for how long the camera is lost now, 0 where it is not.
     """
 
     result: Result | None
@@ -65,6 +65,7 @@ class Status:
     p99_ns: int
     processed: int
     skipped: int
+    outage_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class LiveLoop:
         stop: threading.Event,
         on_status: Callable[[Status], None] | None = None,
         on_result: Callable[[Result], None] | None = None,
+        on_waiting: Callable[[], None] | None = None,
         log: RunLog | None = None,
         listener: Listener | None = None,
     ) -> LiveResult:
@@ -118,17 +120,19 @@ class LiveLoop:
 
         Closes the source, and completes the log whatever ends the run.
 
-        Args: on_status: called about once in `status_s`, and at the end; on_result: once a frame.
+        Args: on_status: called about once in `status_s`, and at the end; on_result: once a frame;
+            on_waiting: while no frame comes from a source that gives up by itself in time.
             What they take is in no figure, but delays the next frame. listener: hears of every
             frame, status and interval.
-        Raises: SourceError, BackendError, PreprocessError: what broke the run.
+        Raises: CameraLostError: the source hangs; SourceError, BackendError, PreprocessError:
+            what broke the run.
         """
         counts = _Counts(self._options, CaptureThread(source), log, listener)
         reason = "interrupted"
         try:
             warm_up(self._backend, self._options.warmup)
             counts.start()
-            reason = self._loop(counts, stop, on_status, on_result)
+            reason = self._loop(counts, stop, on_status, on_result, on_waiting)
             if counts.has_news:
                 counts.tell_status(on_status)
         except Exception as error:
@@ -147,6 +151,7 @@ class LiveLoop:
         stop: threading.Event,
         on_status: Callable[[Status], None] | None,
         on_result: Callable[[Result], None] | None,
+        on_waiting: Callable[[], None] | None,
     ) -> str:
         """Return why the run ended."""
         options = self._options
@@ -161,9 +166,7 @@ class LiveLoop:
                 counts.labelled(frame, result)
                 if on_result is not None:
                     on_result(result)
-            elif counts.capture.ended:
-                if counts.capture.error is not None:
-                    raise counts.capture.error
+            elif _has_ended(counts.capture, on_waiting):
                 return "the source ended"
             now_ns = time.monotonic_ns()
             if now_ns >= status_ns:
@@ -193,6 +196,17 @@ class LiveLoop:
         return Result(
             frame.name, frame.sequence, guesses, done_ns - arrived_ns, done_ns - captured_ns
         )
+
+
+def _has_ended(capture: CaptureThread, on_waiting: Callable[[], None] | None) -> bool:
+    """Return whether no frame will come; raise what ended the source, if it was an error."""
+    if capture.ended:
+        if capture.error is not None:
+            raise capture.error
+        return True
+    if capture.is_within_time(time.monotonic_ns()) and on_waiting is not None:
+        on_waiting()
+    return False
 
 
 class _Counts:
@@ -255,6 +269,7 @@ class _Counts:
             p99_ns=self.recorder.percentile("total", 99),
             processed=self.processed,
             skipped=self.capture.skipped,
+            outage_ns=self.capture.outages.current_ns(now_ns),
         )
 
     def close_interval(self) -> None:

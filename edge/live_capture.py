@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from edge.sources.base import Frame, Source
+from edge.sources.reopening import Outages, ReopeningSource
 
 CLOSE_TIMEOUT_S = 2.0
 
@@ -48,6 +49,21 @@ class CaptureThread:
         """What ended the source, where it did not end by itself."""
         return self._error
 
+    @property
+    def outages(self) -> Outages:
+        """How often, and for how long, the camera was lost."""
+        return self._source.outages if isinstance(self._source, ReopeningSource) else Outages()
+
+    def is_within_time(self, now_ns: int) -> bool:
+        """Return whether the source is one that gives up by itself, and has time left for it.
+
+        Raises: CameraLostError: it should have given up, and hangs.
+        """
+        if not isinstance(self._source, ReopeningSource):
+            return False
+        self._source.require_answer(now_ns)
+        return True
+
     def take(self, timeout_s: float) -> Frame | None:
         """Return the waiting frame, or None where none came in time or none will come."""
         with self._changed:
@@ -59,16 +75,27 @@ class CaptureThread:
     def close(self) -> None:
         """Stop reading and close the source. A frame that waits is dropped and not counted.
 
-        A read that does not come back within 2 s is left to end with the process.
+        A close or a read that does not come back within 2 s is left to end with the process.
         """
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        errors: list[Exception] = []
+        closer = threading.Thread(
+            target=self._close_source, args=(errors,), name="closing", daemon=True
+        )
+        closer.start()
+        closer.join(CLOSE_TIMEOUT_S)
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_TIMEOUT_S)
+        if errors:
+            raise errors[0]
+
+    def _close_source(self, errors: list[Exception]) -> None:
         try:
             self._source.close()
-        finally:
-            if self._thread.is_alive():
-                self._thread.join(CLOSE_TIMEOUT_S)
+        except Exception as error:  # noqa: BLE001 - `close` raises it
+            errors.append(error)
 
     def _read_all(self) -> None:
         try:

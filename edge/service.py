@@ -29,8 +29,9 @@ class ServiceManager:
 
     It is ready when a first frame has its label: then the model, the camera and the inference are
     known to work together, and whoever starts the service hears of it if they do not. From then on
-    every label is a sign of life. Nothing else is, so that a camera or an inference that hangs is
-    silent: one that only stalls ends by its own time-out, with a better message.
+    every label is a sign of life, and so is that the loop waits for a camera that is slow, or that
+    is being opened again: it ends by itself, with a better message, when that takes too long. An
+    inference that hangs is silent, and so is a file.
 
     Never raises: a manager that does not listen is said once on stderr, and the run goes on.
     """
@@ -57,14 +58,19 @@ class ServiceManager:
 
     def labelled(self) -> None:
         """Say that a frame has its label: the first makes the service ready, all are progress."""
-        now_ns = time.monotonic_ns()
-        if self._alive_ns is None:
-            news = "READY=1"
-        elif self._sign_ns is not None and now_ns - self._alive_ns >= self._sign_ns:
-            news = "WATCHDOG=1"
-        else:
+        if self._alive_ns is not None:
+            self.alive()
             return
-        if self._send(news):
+        now_ns = time.monotonic_ns()
+        if self._send("READY=1"):
+            self._alive_ns = now_ns
+
+    def alive(self) -> None:
+        """Give a sign of life, where one is wanted again; none before the service is ready."""
+        now_ns = time.monotonic_ns()
+        if self._alive_ns is None or self._sign_ns is None:
+            return
+        if now_ns - self._alive_ns >= self._sign_ns and self._send("WATCHDOG=1"):
             self._alive_ns = now_ns
 
     def status(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from unicodedata import east_asian_width
 
@@ -13,6 +14,12 @@ def printable(text: str) -> str:
     cannot be written at all.
     """
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def warn(text: str) -> None:
+    """Say on stderr what is wrong while work goes on, below a line that is written in place."""
+    start = "\n" if sys.stdout.isatty() else ""
+    print(f"{start}warning: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def cut(text: str, columns: int) -> str:

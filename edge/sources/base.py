@@ -18,6 +18,16 @@ class SourceError(EdgeError):
     """A camera, file or folder cannot be opened, or stopped giving frames."""
 
 
+class CameraLostError(SourceError):
+    """A camera that had worked gave no frame for too long, whatever was tried.
+
+    Its exit status tells a service manager, and whoever reads its journal, that a new process may
+    mend it.
+    """
+
+    exit_status = 4
+
+
 @dataclass(slots=True)
 class Frame:
     """One picture. Times are nanoseconds of `time.monotonic_ns`.

@@ -15,19 +15,17 @@ import pytest
 from tests.edge.backends.tiny_models import onnx_model
 
 ROOT = Path(__file__).parents[2]
-# The script, with a camera of 200 frames a second; after `frames` of them it hangs.
+# The script, with a camera that does what it is told in its first argument.
 SCRIPT = """
-import itertools, sys, threading, time
+import sys
 from device_scripts import live_classify
-from tests.edge.fakes import ListSource, solid
+from tests.edge.sources.scripted import Fail, Frames, Script, Stall
 
-frames = int(sys.argv.pop(1))
-items = itertools.cycle([lambda: time.sleep(0.005), solid(0)])
-source = ListSource(itertools.islice(items, 2 * frames), is_live=True, then_waits=True)
-live_classify.open_source = lambda *_, **__: source
+script = Script(*eval(sys.argv.pop(1)))
+live_classify.open_source = lambda *_, **__: script.open()
 raise SystemExit(live_classify.main())
 """
-FOR_EVER = 10**9
+FOR_EVER = "[Frames(10**9, every_s=0.005)]"
 
 
 @pytest.fixture
@@ -45,10 +43,10 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def start(manager: socket.socket, model: Path, frames: int, *more: str) -> subprocess.Popen[str]:
+def start(manager: socket.socket, model: Path, camera: str, *more: str) -> subprocess.Popen[str]:
     arguments = ["--model", str(model), "--preprocess", "unit", *more]
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(frames), *arguments],
+        [sys.executable, "-c", SCRIPT, camera, *arguments],
         cwd=ROOT,
         env=os.environ | {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "200000"},
         stdout=subprocess.PIPE,
@@ -76,21 +74,47 @@ def test_a_run_is_ready_lives_says_how_it_goes_and_stops(
     assert child.returncode == 0, err
     assert heard[0] == "READY=1"
     assert heard.count("READY=1") == 1
-    assert [news for news in heard if news.startswith("STATUS=class 0 ")]
+    assert [news for news in heard if news.startswith("STATUS=class ")]
     assert heard[-1] == "STOPPING=1"
     # Two lines of status went to the manager, not into its journal.
     [end] = out.splitlines()
     assert end.endswith("reason stopped")
 
 
-def test_a_camera_that_hangs_starves_the_watchdog(manager: socket.socket, model: Path) -> None:
-    with start(manager, model, 30) as child:
-        heard_until(manager, {"READY=1": 1, "STATUS=": 2})  # the hang began long before
+def test_a_camera_that_is_slow_does_not_starve_the_watchdog(
+    manager: socket.socket, model: Path
+) -> None:
+    with start(manager, model, "[Frames(1), Stall()]") as child:
+        heard_until(manager, {"READY=1": 1, "STATUS=": 2})
         after = heard_until(manager, {"STATUS=": 2})
         child.send_signal(signal.SIGTERM)
         child.communicate()
-    assert len(after) == 2
-    assert all(news.startswith("STATUS=") for news in after)
+    # A period is 0.2 s, and some 2 s went by without a frame.
+    assert after.count("WATCHDOG=1") >= 8
+
+
+def test_a_camera_that_is_lost_and_comes_back_is_said(manager: socket.socket, model: Path) -> None:
+    camera = "[Frames(9), Fail('unplugged'), Frames(10**9, every_s=0.01)]"
+    with start(manager, model, camera) as child:
+        heard = heard_until(manager, {"STATUS=": 3})
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate()
+    assert child.returncode == 0
+    assert heard[-1].startswith("STATUS=class ")
+    lost, found = err.splitlines()[-2:]
+    assert lost == "warning: scripted: unplugged. It is closed and opened again"
+    assert found.startswith("warning: scripted: frames again, after ")
+
+
+def test_a_camera_that_stays_lost_ends_the_process(manager: socket.socket, model: Path) -> None:
+    camera = "[Frames(9), Fail('unplugged', refusals=10**9)]"
+    with start(manager, model, camera, "--max-outage", "1.2") as child:
+        heard = heard_until(manager, {"STOPPING=1": 1})
+        _, err = child.communicate()
+    assert child.returncode == 4
+    assert any("no frame for 1 s, opening the camera again" in news for news in heard)
+    assert heard[-2].startswith("STATUS=error: scripted: no frame for 1 s, the limit is 1.2 s")
+    assert "Traceback" not in err
 
 
 def test_what_cannot_start_is_never_ready_and_says_why(manager: socket.socket, model: Path) -> None:
