@@ -11,9 +11,10 @@ from edge.backends.base import Backend
 from edge.classifier import Guess, TopK, warm_up
 from edge.latency.recorder import Interval, Recorder
 from edge.live_capture import CaptureThread
+from edge.live_feed import Feeder
 from edge.live_listener import Listener
 from edge.live_log import RunLog
-from edge.preprocess import Preprocessor, PreprocessSpec
+from edge.preprocess import PreprocessSpec
 from edge.sources.base import Frame, Source
 
 NS = 1_000_000_000
@@ -27,7 +28,8 @@ class LiveOptions:
 
     `duration_s` and `frames` end it (None: when the source does). `warmup` inferences run before
     the first frame and are in no figure. `status_s` is the time between two calls of `on_status`,
-    `interval_s` between two lines of the log.
+    `interval_s` between two lines of the log. `is_ahead`: whether frames are prepared on the
+    capture thread (None: where cores allow).
     """
 
     top: int = 5
@@ -37,6 +39,7 @@ class LiveOptions:
     status_s: float = 1.0
     interval_s: float = 10.0
     trace: bool = False
+    is_ahead: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ class LiveResult:
 class LiveLoop:
     """One model, ready for sources.
 
-    The caller's thread does everything but reading the source.
+    The caller's thread does everything but reading the source, and preparing its frames where
+    that can be done ahead.
     """
 
     def __init__(
@@ -102,7 +106,7 @@ class LiveLoop:
         """
         self._backend = backend
         self._options = options
-        self._preprocessor = Preprocessor(preprocess, backend.spec.input)
+        self._feeder = Feeder(preprocess, backend, is_ahead=options.is_ahead)
         self._top = TopK(backend.spec.output, labels, options.top)
 
     def run(
@@ -127,7 +131,8 @@ class LiveLoop:
         Raises: CameraLostError: the source hangs; SourceError, BackendError, PreprocessError:
             what broke the run.
         """
-        counts = _Counts(self._options, CaptureThread(source), log, listener)
+        capture = CaptureThread(source, self._feeder.prepare)
+        counts = _Counts(self._options, capture, log, listener)
         reason = "interrupted"
         try:
             warm_up(self._backend, self._options.warmup)
@@ -183,10 +188,10 @@ class LiveLoop:
 
     def _classify(self, frame: Frame, recorder: Recorder) -> Result:
         clock = time.monotonic_ns
-        started_ns = clock()
-        # The view is not kept: the runtime will not run while someone holds its memory.
-        self._preprocessor.run(frame.pixels, frame.color, self._backend.input_view())
+        took_ns = self._feeder.feed(frame)
         preprocessed_ns = clock()
+        # What was prepared ahead lies anywhere between arrival and now; the rest of that is queue.
+        started_ns = preprocessed_ns - took_ns
         scores = self._backend.run()
         inferred_ns = clock()
         guesses = self._top.run(scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from edge.sources.base import Frame, Source
 from edge.sources.reopening import Outages, ReopeningSource
@@ -18,8 +19,10 @@ class CaptureThread:
     until its frame has been taken, so that none is lost. Nothing is read before `start`.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, prepare: Callable[[Frame], None] | None = None) -> None:
+        """Args: prepare: done with each frame on this thread, before the loop may have it."""
         self._source = source
+        self._prepare = prepare
         self._changed = threading.Condition()
         self._waiting: Frame | None = None
         self._skipped = 0
@@ -103,6 +106,8 @@ class CaptureThread:
                 frame = self._source.read()
                 if frame is None:
                     break
+                if self._prepare is not None:
+                    self._prepare(frame)
                 self._hand_over(frame)
         except Exception as error:  # noqa: BLE001 - the loop's thread raises it
             self._error = error

@@ -12,8 +12,9 @@ import numpy as np
 from edge.latency.histogram import I64, Histogram
 
 STAGES = ("capture", "queue", "preprocess", "inference", "postprocess", "total", "age")
-"""What is measured of each frame. `capture`: sensor to arrival; `queue`: arrival to start;
-`total`: arrival to label; `age`: sensor to label."""
+"""What is measured of each frame. `capture`: sensor to arrival; `queue`: arrival to start, or all
+that a frame waited where its preprocessing did not lie directly before its inference; `total`:
+arrival to label; `age`: sensor to label."""
 
 STAMPS = ("captured", "arrived", "started", "preprocessed", "inferred", "done")
 # Each stage is the time from one stamp to another.

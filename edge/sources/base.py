@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from edge.errors import EdgeError
 from edge.preprocess import Color
-from edge.tensors import U8
+from edge.tensors import U8, Array
 
 Timestamps = Literal["sensor", "driver", "arrival"]
 # Width and height to ask of a camera: every one has it, and few models take more.
@@ -36,6 +36,8 @@ class Frame:
     `sequence`: counts the camera's frames; a gap is frames that the source itself missed, where it
     can tell. `captured_ns`: when the sensor took it, where the source knows, else `arrived_ns`.
     `name`: where the picture has one (a file's name).
+    `tensor` and `preprocess_ns`: what the model is to see of it, [1, H, W, C] or [1, C, H, W], and
+    how long that took, where it was made before the loop asked (`edge.live_feed`).
     """
 
     pixels: U8
@@ -44,6 +46,8 @@ class Frame:
     captured_ns: int
     arrived_ns: int
     name: str = ""
+    tensor: Array | None = None
+    preprocess_ns: int = 0
 
 
 class Source(Protocol):
