@@ -18,7 +18,7 @@ from edge.classifier import choose_labels, choose_preprocess
 from edge.command import new_parser, run_command
 from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
 from edge.live_log import RunLog
-from edge.preprocess import PRESETS
+from edge.preprocess import PRESETS, ideal_short_side
 from edge.service import ServiceManager
 from edge.sources import KINDS, open_source
 from edge.sources.base import CameraLostError, Source
@@ -67,8 +67,11 @@ def _classify(
         labels = choose_labels(backend.spec, args.labels)
         if not labels:
             _note("no labels in the model and no --labels: classes are shown by number")
-        loop = LiveLoop(backend, choose_preprocess(backend.spec, args.preprocess), labels, options)
-        with closing(_open_source(args)) as source:
+        preprocess = choose_preprocess(backend.spec, args.preprocess)
+        loop = LiveLoop(backend, preprocess, labels, options)
+        with closing(
+            _open_source(args, ideal_short_side(preprocess, backend.spec.input))
+        ) as source:
             log = None
             if args.log is not None:
                 log = RunLog(args.log, backend.spec, source, options.interval_s)
@@ -99,9 +102,11 @@ def _classify(
                     print()  # what follows goes below the line that was written in place
 
 
-def _open_source(args: argparse.Namespace) -> Source:
+def _open_source(args: argparse.Namespace, short_side: int | None) -> Source:
     return keep_open(
-        lambda: open_source(args.source, fps=args.fps), max_outage_s=args.max_outage, fps=args.fps
+        lambda: open_source(args.source, fps=args.fps, short_side=short_side),
+        max_outage_s=args.max_outage,
+        fps=args.fps,
     )
 
 

@@ -11,7 +11,7 @@ from edge.backends.base import ModelSpec
 from edge.device import describe_board, describe_versions, read_health
 from edge.latency.log import LogError, LogWriter, RunHeader
 from edge.latency.recorder import Interval
-from edge.sources.base import Source
+from edge.sources.base import Source, details_of
 
 
 class RunLog:
@@ -31,6 +31,7 @@ class RunLog:
             interval_s=interval_s,
             started=datetime.now(UTC).isoformat(timespec="milliseconds"),
             started_ns=time.monotonic_ns(),
+            camera=details_of(source),
             board=describe_board(),
             versions=describe_versions(),
         )

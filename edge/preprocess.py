@@ -138,6 +138,16 @@ def centre_window(
     return Window((frame_h - height) // 2, (frame_w - width) // 2, height, width)
 
 
+def ideal_short_side(spec: PreprocessSpec, tensor: TensorSpec) -> int | None:
+    """Return the short side of a frame of which nothing has to be resized, only cropped.
+
+    A camera that scales by itself does best to give that. None where the card resizes nothing: then
+    what the model sees is a matter of the frame's size, which must stay what it was.
+    """
+    _, height, width, _ = tensor.image_geometry()
+    return None if spec.resize is None else max(spec.resize, height, width)
+
+
 class Preprocessor:
     """Fills a model's input tensor from frames, in buffers made once.
 

@@ -31,7 +31,7 @@ OWNERS = {
     "flatbuffers": {"converters.tflite"},
     "google": {"converters.onnx_import"},  # protobuf, which comes with onnx
     "jinja2": {"edge.page"},
-    "libcamera": {"edge.sources.picamera2"},
+    "libcamera": {"edge.sources.picamera2_setup"},
     "markupsafe": {"edge.page"},  # comes with jinja2
     "matplotlib": {"edge.latency.plots", "edge.latency.drawing"},
     "onnx": {"converters"},

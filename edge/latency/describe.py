@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
 from edge.latency.log import RunHeader
@@ -18,6 +18,8 @@ STAGE_MEANING = {
     "total": "arrival to label",
     "age": "sensor to label",
 }
+# The groups of facts in a run's header, and what a name of each is called.
+GROUPS = {"board": "board", "camera": "camera", "versions": "version of"}
 
 
 def title(summary: Summary) -> str:
@@ -58,7 +60,7 @@ def facts(summary: Summary) -> tuple[tuple[str, str], ...]:
         ("ended", _distinct(reasons)),
         ("clock", _distinct(header.clock for header in headers)),
     ]
-    for group in ("board", "versions"):
+    for group in GROUPS:
         pairs += [(name, _distinct(values)) for name, values in _grouped(headers, group)]
     return tuple((name, value) for name, value in pairs if value)
 
@@ -153,10 +155,11 @@ def remarks(summary: Summary) -> tuple[str, ...]:
 
 
 def _grouped(headers: list[RunHeader], group: str) -> list[tuple[str, list[str]]]:
-    facts_of = [header.board if group == "board" else header.versions for header in headers]
+    facts_of: list[Mapping[str, str]] = [getattr(header, group) for header in headers]
     names = dict.fromkeys(name for known in facts_of for name in known)
-    label = "board" if group == "board" else "version of"
-    return [(f"{label} {name}", [known.get(name, "") for known in facts_of]) for name in names]
+    return [
+        (f"{GROUPS[group]} {name}", [known.get(name, "") for known in facts_of]) for name in names
+    ]
 
 
 def _distinct(values: Iterable[str]) -> str:

@@ -43,7 +43,7 @@ class RunHeader:
 
     `model` is the artifact's path and `card` the name in its card ("" without one); `timestamps`
     says where a frame's age counts from ("sensor", "driver" or "arrival"). `started` is the wall
-    time in ISO 8601 and `started_ns` the same moment on the monotonic clock. `board` and
+    time in ISO 8601 and `started_ns` the same moment on the monotonic clock. `board`, `camera` and
     `versions` are facts by name.
     """
 
@@ -59,6 +59,7 @@ class RunHeader:
     started_ns: int
     clock: str = "time.monotonic_ns"
     board: Mapping[str, str] = field(default_factory=dict)
+    camera: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
 

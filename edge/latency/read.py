@@ -273,7 +273,7 @@ def _reason(value: object) -> str:
 
 def _facts(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or len(value) > MAX_FACTS:
-        raise _BadLineError("board and versions must be objects")
+        raise _BadLineError("board, camera and versions must be objects")
     return {_text(name): _text(fact) for name, fact in value.items()}
 
 
@@ -291,5 +291,6 @@ def _header(data: Mapping[str, Any]) -> RunHeader:
         started_ns=_integer(data, "started_ns", _MAX_NS),
         clock=_text(data.get("clock")),
         board=_facts(data.get("board")),
+        camera=_facts(data.get("camera", {})),  # older logs have none
         versions=_facts(data.get("versions")),
     )

@@ -12,19 +12,26 @@ KINDS = (
 )
 
 
-def open_source(text: str, *, fps: float | None = None, size: tuple[int, int] = SIZE) -> Source:
+def open_source(
+    text: str,
+    *,
+    fps: float | None = None,
+    size: tuple[int, int] = SIZE,
+    short_side: int | None = None,
+) -> Source:
     """Open what `text` names (one of KINDS).
 
     "auto" is the Pi's camera where picamera2 finds one, else /dev/video0.
 
     Args: fps, size: rate and (width, height) to ask of a camera; files come as they are.
+        short_side: that of the pictures, for a camera that scales them itself (None: as `size`).
     Raises: SourceError: it cannot be opened; the message says why and what to do.
     """
     kind, _, number = text.partition(":")
     if text == "auto":
-        return _open_auto(fps, size)
+        return _open_auto(fps, size, short_side)
     if kind == "picamera2" and (text == kind or _is_number(number)):
-        return _open_picamera2(int(number or 0), fps, size)
+        return _open_picamera2(int(number or 0), fps, short_side or min(size))
     if kind == "v4l2" and _is_number(number):
         return _open_v4l2(Path(f"/dev/video{number}"), fps, size)
     if text.startswith("/dev/"):
@@ -41,7 +48,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 4
 
 
-def _open_auto(fps: float | None, size: tuple[int, int]) -> Source:
+def _open_auto(fps: float | None, size: tuple[int, int], short_side: int | None) -> Source:
     from edge.sources import picamera2
 
     try:
@@ -50,7 +57,7 @@ def _open_auto(fps: float | None, size: tuple[int, int]) -> Source:
     except SourceError as error:
         cameras, why = [], str(error)
     if cameras:
-        return _open_picamera2(0, fps, size)
+        return _open_picamera2(0, fps, short_side or min(size))
     first = Path("/dev/video0")
     if first.exists():
         try:
@@ -63,10 +70,10 @@ def _open_auto(fps: float | None, size: tuple[int, int]) -> Source:
     )
 
 
-def _open_picamera2(number: int, fps: float | None, size: tuple[int, int]) -> Source:
+def _open_picamera2(number: int, fps: float | None, short_side: int) -> Source:
     from edge.sources.picamera2 import Picamera2Source
 
-    return Picamera2Source(number, size=size, fps=fps)
+    return Picamera2Source(number, short_side=short_side, fps=fps)
 
 
 def _open_v4l2(device: Path, fps: float | None, size: tuple[int, int]) -> Source:

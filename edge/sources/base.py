@@ -50,6 +50,11 @@ class Frame:
     preprocess_ns: int = 0
 
 
+def details_of(source: object) -> dict[str, str]:
+    """Return what a source says of itself, by name: its `details`, where it has any."""
+    return dict(getattr(source, "details", {}))
+
+
 class Source(Protocol):
     """Gives frames until it ends. `read` is called from one thread; `close` from any."""
 

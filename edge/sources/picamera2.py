@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import numpy as np
-
 from edge.clock import SensorClock
-from edge.preprocess import Color
+from edge.numpy_clash import find_numpy_clash
 from edge.sources.base import SIZE, Frame, SourceError, Timestamps
+from edge.sources.frame_count import FrameCount
+from edge.sources.picamera2_setup import plan
+from edge.sources.pixel_formats import Stream
 from edge.tensors import U8
 
-# libcamera names formats by the bits of a little-endian word, so that "BGR888" lies in memory as
-# R, G, B: the order that most models are trained on, and then nothing has to be swapped.
-FORMAT = "BGR888"
-COLOR: Color = "rgb"
-# One that the sensor fills, one that waits, one that we copy from. More only take contiguous
-# memory, of which a Pi has little, and make frames older.
-BUFFERS = 3
 TIMEOUT_S = 5.0
+# A camera that was asked for fewer frames is given the time of so many.
+TIMEOUT_FRAMES = 3
 
 _INSTALL = (
     "install it with `sudo apt install python3-picamera2` and make the virtual environment with "
@@ -33,34 +32,42 @@ _INSTALL = (
 class Picamera2Source:
     """A camera of the Pi.
 
-    The picture comes from the main stream, which gives RGB on every Pi; the small second stream
-    gives it only on a Pi 5. The image processor scales it to `size`, at no cost to the processor.
-    `Frame.sequence` counts what was read, and shows no frame that was dropped before.
+    The image processor scales the whole scene to a picture of the short side that is asked for,
+    at no cost to the processor. A first frame is taken when it is opened, so that a camera that
+    opens also works.
+
+    `Frame.sequence` counts the sensor's frames: those that were dropped before they came here are
+    a gap. `details` says what the camera was found to be, and how it was set up.
     """
 
     is_live = True
-    timestamps: Timestamps = "sensor"
     broken_count = 0
 
     def __init__(
         self,
         number: int = 0,
         *,
-        size: tuple[int, int] = SIZE,
+        short_side: int = min(SIZE),
         fps: float | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         """Open camera `number` and start it.
 
-        Args: size: width and height of the frames; fps: rate to ask for (None: the camera's own);
-            timeout_s: how long a frame may take before the camera counts as lost.
-        Raises: SourceError: picamera2 is missing, or the camera is absent, busy or refuses.
+        Args: short_side: pixels that the frames' short side should have, best what the model's
+            preprocessing brings it to; fps: rate to ask for (None: picamera2's own for video);
+            timeout_s: how long a frame may take before the camera counts as lost, at least the
+            time of three.
+        Raises: SourceError: picamera2 is missing, or the camera is absent, busy, refuses, gives
+            what cannot be read, or nothing.
         """
         self.name = f"picamera2:{number}" if number else "picamera2"
-        self._timeout_s = timeout_s
-        self._given = 0
+        self.timestamps: Timestamps = "sensor"
+        self.details: dict[str, str] = {}
+        self._timeout_s = max(timeout_s, TIMEOUT_FRAMES / fps if fps else 0.0)
         self._closed = False
+        self._in_use = threading.Lock()
         self._clock = SensorClock()
+        self._count = FrameCount()
         cameras = list_cameras()
         if number >= len(cameras):
             raise SourceError(
@@ -68,84 +75,85 @@ class Picamera2Source:
                 + "".join(f"; {index}: {model}" for index, model in enumerate(cameras))
                 + ". Check the ribbon cable and `rpicam-hello --list-cameras`"
             )
+        self.details["model"] = cameras[number]
         with self._explained():
             self._camera = _picamera2_class()(number)
         try:
             with self._explained():
-                self._start(size, fps)
+                self._stream = self._start(short_side, fps)
+            # It is given to nobody: it would be old before the loop begins.
+            self._next_frame()
         except SourceError:
             self.close()
             raise
 
-    def _start(self, size: tuple[int, int], fps: float | None) -> None:
+    def _start(self, short_side: int, fps: float | None) -> Stream:
+        """Configure the camera and let it run. Returns what it made of what was asked."""
         camera = self._camera
-        controls = {} if fps is None else {"FrameRate": fps}
-        # queue=False: a capture waits for the next frame; else it may get an old one.
-        camera.configure(
-            camera.create_video_configuration(
-                main={"format": FORMAT, "size": size},
-                buffer_count=BUFFERS,
-                controls=controls,
-                queue=False,
-            )
-        )
-        stream = camera.stream_configuration("main")
-        if stream["format"] != FORMAT:
-            raise RuntimeError(f"the camera gives {stream['format']}, not {FORMAT}")
-        self._width, self._height = stream["size"]
-        self._stride = stream["stride"]
+        setup = plan(camera, short_side, fps)
+        self.details |= setup.details
+        camera.configure(camera.create_video_configuration(**setup.wanted))
+        # It may have adjusted anything: what counts is what it says now.
+        given = camera.stream_configuration(setup.stream)
+        width, height = given["size"]
+        stream = Stream(setup.stream, given["format"], width, height, given["stride"])
+        self.details["stream"] = str(stream)
         camera.start()
+        return stream
 
     def read(self) -> Frame | None:
         """Return the next frame, its pixels and its metadata from one request.
 
         Raises: SourceError: the camera gave nothing in time, or failed.
         """
-        if self._closed:
-            return None
+        return None if self._closed else self._next_frame()
+
+    def _next_frame(self) -> Frame | None:
         try:
             job = self._camera.capture_request(wait=False)
             request = self._camera.wait(job, timeout=self._timeout_s)
+            with self._in_use:
+                return self._frame_of(request)
         except CancelledError:
             return None  # closed meanwhile
+        except SourceError as error:
+            raise SourceError(f"{self.name}: {error}") from error
         except TimeoutError as cause:
             if self._closed:
                 return None
             raise SourceError(
                 f"{self.name}: no frame for {self._timeout_s:g} s; the camera has stalled. "
-                "Check its cable and power, and start again"
+                "Check its cable and power"
             ) from cause
-        except RuntimeError as cause:
+        except (RuntimeError, OSError, AttributeError, ValueError) as cause:
+            if self._closed:
+                return None  # picamera2 gave up what the request needs
             raise SourceError(f"{self.name}: the camera failed ({cause})") from cause
-        try:
-            arrived_ns = time.monotonic_ns()
-            pixels = self._pixels(request)
-            stamp_ns = request.get_metadata().get("SensorTimestamp")
-        finally:
-            request.release()
-        captured_ns = None
-        if stamp_ns is not None:
-            captured_ns = self._clock.captured_ns(int(stamp_ns), arrived_ns)
-        if captured_ns is None:
-            captured_ns = arrived_ns
-        frame = Frame(pixels, COLOR, self._given, captured_ns, arrived_ns)
-        self._given += 1
-        return frame
 
-    def _pixels(self, request: Any) -> U8:  # noqa: ANN401 - picamera2 has no types
-        """Return a copy of the picture without the padding at the end of its rows.
-
-        A copy (0.9 MB), because the camera needs the buffer back before the loop is done with it.
-        """
+    def _frame_of(self, request: Any) -> Frame | None:  # noqa: ANN401 - picamera2 has no types
+        """Return the frame of a request, and give the request back."""
         from picamera2 import MappedArray
 
-        with MappedArray(request, "main", reshape=False, write=False) as mapped:
-            rows = mapped.array[: self._stride * self._height].reshape(self._height, self._stride)
-            view = rows[:, : self._width * 3].reshape(self._height, self._width, 3)
-            pixels: U8 = np.array(view, dtype=np.uint8, order="C")
-            # A view that outlives the mapping would point into memory that is gone.
-            del rows, view
-        return pixels
+        try:
+            if self._closed:
+                return None
+            arrived_ns = time.monotonic_ns()
+            metadata = request.get_metadata()
+            number = _buffer_number(request)
+            # The camera needs the buffer back before the loop is done with it: this copies.
+            with MappedArray(request, self._stream.name, reshape=False, write=False) as mapped:
+                pixels: U8 = self._stream.picture(mapped.array)
+        finally:
+            request.release()
+        stamp_ns = metadata.get("SensorTimestamp")
+        sequence = self._count.next(number, stamp_ns, 1000 * metadata.get("FrameDuration", 0))
+        captured_ns = None
+        if stamp_ns is not None:
+            captured_ns = self._clock.captured_ns(stamp_ns, arrived_ns)
+        if captured_ns is None:
+            self.timestamps = "arrival"
+            captured_ns = arrived_ns
+        return Frame(pixels, self._stream.layout.color, sequence, captured_ns, arrived_ns)
 
     def close(self) -> None:
         """Stop the camera and give it back; a `read` that waits returns None."""
@@ -156,7 +164,7 @@ class Picamera2Source:
         # was lost refuses the first, but must still be given back.
         with suppress(Exception):
             self._camera.cancel_all_and_flush()
-        with suppress(Exception):
+        with self._in_use, suppress(Exception):
             self._camera.close()
 
     @contextmanager
@@ -164,6 +172,8 @@ class Picamera2Source:
         """Turn what picamera2 raises into a SourceError that says what to do."""
         try:
             yield
+        except SourceError as error:
+            raise SourceError(f"{self.name}: {error}") from error
         except (RuntimeError, MemoryError, OSError) as cause:
             chain = _chain(cause)
             if "busy" in chain.lower():
@@ -173,6 +183,11 @@ class Picamera2Source:
             else:
                 advice = "check that `rpicam-hello` works"
             raise SourceError(f"{self.name}: cannot be opened ({chain}): {advice}") from cause
+
+
+def _buffer_number(request: Any) -> int | None:  # noqa: ANN401 - picamera2 has no types
+    buffer = next(iter(request.request.buffers.values()), None)
+    return None if buffer is None else int(buffer.metadata.sequence)
 
 
 def list_cameras() -> list[str]:
@@ -186,13 +201,14 @@ def list_cameras() -> list[str]:
 def _picamera2_class() -> Any:  # noqa: ANN401 - picamera2 has no types
     try:
         from picamera2 import Picamera2
-    except ImportError as cause:
-        raise SourceError(f"picamera2 cannot be imported ({cause}); {_INSTALL}") from cause
-    except ValueError as cause:
-        # simplejpeg, compiled against another NumPy: "numpy.dtype size changed".
+    except (ImportError, ValueError, AttributeError) as cause:
+        clash = find_numpy_clash(str(cause))
+        if clash is None:
+            raise SourceError(f"picamera2 cannot be imported ({cause}); {_INSTALL}") from cause
         raise SourceError(
-            f"picamera2 does not fit the installed NumPy ({cause}); take the system's NumPy: "
-            "`pip uninstall numpy` in a virtual environment with --system-site-packages"
+            f"picamera2 does not fit the installed NumPy ({cause}): the system's simplejpeg is "
+            f"built for NumPy {clash.wanted}; "
+            f"`{shlex.quote(sys.executable)} -m pip install {clash.packages}`"
         ) from cause
     return Picamera2
 

@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge.sources.base import CameraLostError, Frame, Source, SourceError, Timestamps
+from edge.sources.base import (
+    CameraLostError,
+    Frame,
+    Source,
+    SourceError,
+    Timestamps,
+    details_of,
+)
 from edge.text import warn
 
 NS = 1_000_000_000
@@ -114,6 +121,11 @@ class ReopeningSource:
     @property
     def timestamps(self) -> Timestamps:
         return self._source.timestamps
+
+    @property
+    def details(self) -> dict[str, str]:
+        """What the source says of itself."""
+        return details_of(self._source)
 
     @property
     def broken_count(self) -> int:

@@ -18,12 +18,14 @@ import cv2
 import numpy as np
 import pytest
 
+from device_scripts import live_classify
 from device_scripts.live_classify import main
 from edge.card import CARD_KEY, ModelCard
 from edge.latency.log import LogWriter
 from edge.latency.read import read_log
 from edge.preprocess import PRESETS
 from tests.edge.backends.tiny_models import onnx_model, tflite_model
+from tests.edge.fakes import ListSource, solid
 
 LABELS = ("red", "green", "blue")
 SCRIPT = Path(__file__).parents[2] / "device_scripts" / "live_classify.py"
@@ -219,6 +221,27 @@ def test_a_source_that_breaks_ends_the_run_with_its_log(
     message = refusal([*map(str, arguments), "--preprocess", "unit"], capfd)
     assert "none of the 1 pictures can be read" in message
     assert (read_log(log).reason or "").startswith("error: ")
+
+
+def test_a_camera_is_asked_for_what_the_model_wants_and_the_log_says_what_it_gave(
+    plain_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Camera(ListSource):
+        details = {"stream": "main BGR888 340x256"}  # noqa: RUF012
+
+    asked: list[dict[str, object]] = []
+
+    def open_source(text: str, **wanted: object) -> Camera:
+        asked.append({"text": text, **wanted})
+        return Camera([solid(0)], is_live=True)
+
+    monkeypatch.setattr(live_classify, "open_source", open_source)
+    log = tmp_path / "run.jsonl"
+    arguments = ["--model", plain_model, "--source", "picamera2", "--fps", 15, "--log", log]
+    assert main([*map(str, arguments), "--preprocess", "unit", "--frames", "1"]) == 0
+    # The card's pictures have a short side of 256.
+    assert asked == [{"text": "picamera2", "fps": 15.0, "short_side": 256}]
+    assert read_log(log).run.camera == Camera.details
 
 
 def test_a_log_that_could_not_be_written_is_not_offered_as_whole(

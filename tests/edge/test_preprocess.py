@@ -16,6 +16,7 @@ from edge.preprocess import (
     Preprocessor,
     PreprocessSpec,
     centre_window,
+    ideal_short_side,
     lookup_table,
 )
 from edge.tensors import F32, U8, Array, TensorSpec
@@ -155,6 +156,31 @@ def test_the_window_is_centred_and_inside(
         assert length >= 1
         assert 0 <= start <= start + length <= whole
         assert 0 <= (whole - length - start) - start <= 1
+
+
+@given(
+    side=st.integers(1, 400),
+    resize=st.integers(1, 400),
+    long_side=st.integers(0, 300),
+    is_wide=st.booleans(),
+)
+def test_a_frame_of_the_ideal_short_side_is_only_cropped(
+    side: int, resize: int, long_side: int, is_wide: bool
+) -> None:
+    target = TensorSpec("input", (1, side, side, 3), "float32")
+    short = ideal_short_side(PreprocessSpec(resize=resize), target)
+    assert short is not None
+    frame = (short, short + long_side) if is_wide else (short + long_side, short)
+    window = centre_window(frame, (side, side), resize)
+    if side <= resize:
+        assert (window.height, window.width) == (side, side)
+    else:
+        # The card's picture is smaller than the input: all of the short side is seen.
+        assert (window.height, window.width, short) == (side, side, side)
+
+
+def test_a_card_that_resizes_nothing_has_no_ideal_size() -> None:
+    assert ideal_short_side(PreprocessSpec(), tensor("int8", "NHWC")) is None
 
 
 @settings(deadline=None, max_examples=50)

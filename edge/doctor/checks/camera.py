@@ -10,6 +10,7 @@ from pathlib import Path
 from edge.doctor.config_txt import settings
 from edge.doctor.finding import Finding, State, fail, ok, skip, unknown, warn
 from edge.doctor.machine import Machine
+from edge.numpy_clash import find_numpy_clash
 from edge.processes import processes_locking, processes_using
 
 DEVICES = ("dev/video*", "dev/media*")
@@ -17,9 +18,6 @@ DEVICES = ("dev/video*", "dev/media*")
 LISTERS = frozenset({"pipewire", "wireplumber"})
 # The beginnings of the overlays that name a sensor (the firmware's overlays/README).
 SENSORS = ("imx", "ov", "arducam", "adv7282", "tc358743", "gc2", "camera-mux")
-# How cython's modules, and NumPy itself, say that a module was built for another NumPy.
-_SIZES = re.compile(r"numpy\.\w+ size changed.*?Expected (\d+) from C header, got (\d+)")
-_BUILT_FOR_1 = ("compiled using NumPy 1.x", "_ARRAY_API not found")
 _MISSING = re.compile(r"No module named '(\w+)")
 
 
@@ -37,14 +35,13 @@ def picamera2(machine: Machine) -> Finding:
             "rpicam-hello --list-cameras",
         )
     python = machine.python
-    clash, wanted = _numpy_clash(said.err)
-    if clash:
-        older = " 'opencv-python-headless<4.12'" if wanted == "<2" else ""
+    clash = find_numpy_clash(said.err)
+    if clash is not None:
         return trouble(
-            f"picamera2 does not fit NumPy {python.packages.get('numpy', '')} ({clash})",
-            f"the system's simplejpeg is built for NumPy {wanted}, which this environment must "
-            "take as well",
-            python.pip(f"install 'numpy{wanted}'{older}"),
+            f"picamera2 does not fit NumPy {python.packages.get('numpy', '')} ({clash.said})",
+            f"the system's simplejpeg is built for NumPy {clash.wanted}, which this environment "
+            "must take as well",
+            python.pip(f"install {clash.packages}"),
         )
     missing = _MISSING.search(said.err)
     name = missing[1] if missing else ""
@@ -65,18 +62,6 @@ def picamera2(machine: Machine) -> Finding:
         "its installation is damaged or incomplete",
         "sudo apt install --reinstall -y python3-picamera2 python3-libcamera",
     )
-
-
-def _numpy_clash(err: str) -> tuple[str, str]:
-    """Return what is said of another NumPy and what pip calls the one wanted, "" where nothing is.
-
-    numpy.dtype has 96 bytes in NumPy 1 and 88 in NumPy 2.
-    """
-    sizes = _SIZES.search(err)
-    if sizes:
-        return sizes[0], "<2" if int(sizes[1]) > int(sizes[2]) else ">=2"
-    words = next((words for words in _BUILT_FOR_1 if words in err), "")
-    return words, "<2" if words else ""
 
 
 def camera(machine: Machine) -> Finding:

@@ -26,6 +26,7 @@ HEADER = RunHeader(
     started="2026-03-02T09:14:07+00:00",
     started_ns=SECOND,
     board={"model": "Raspberry Pi 5"},
+    camera={"stream": "main BGR888 340x256"},
     versions={"edge-deploy": "0.1.0"},
 )
 

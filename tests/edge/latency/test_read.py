@@ -204,6 +204,7 @@ def test_a_bad_line_is_a_problem_and_the_rest_counts(
         ("interval_s", None),
         ("board", []),
         ("board", {"a": 1}),
+        ("camera", None),
         ("versions", {str(n): "" for n in range(1000)}),
         ("part", -1),
         ("part", 0),
@@ -254,6 +255,13 @@ def test_an_overlong_line_is_one_problem(tmp_path: Path, whole: bytes) -> None:
     assert len(log.problems) == 1
     assert "longer than" in log.problems[0]
     assert len(log.intervals) == 3
+
+
+def test_a_log_of_before_the_camera_was_described_still_reads(tmp_path: Path, whole: bytes) -> None:
+    def forget(lines: Lines) -> None:
+        del lines[0]["camera"]
+
+    assert edited(tmp_path, whole, forget).run.camera == {}
 
 
 def test_a_board_that_knows_nothing_is_read_as_such(tmp_path: Path) -> None:

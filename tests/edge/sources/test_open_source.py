@@ -27,8 +27,8 @@ def test_names_of_cameras(opened: list[tuple[Any, ...]]) -> None:
     for text in ("picamera2", "picamera2:1", "v4l2:3", "/dev/video5"):
         open_source(text, fps=10, size=(320, 240))
     assert opened == [
-        ("pi", 0, 10, (320, 240)),
-        ("pi", 1, 10, (320, 240)),
+        ("pi", 0, 10, 240),
+        ("pi", 1, 10, 240),
         ("v4l2", Path("/dev/video3"), 10, (320, 240)),
         ("v4l2", Path("/dev/video5"), 10, (320, 240)),
     ]
@@ -70,7 +70,7 @@ def test_auto_prefers_the_pis_camera(
 ) -> None:
     fake_picamera2(monkeypatch, [{"Model": "imx708"}])
     open_source("auto")
-    assert opened == [("pi", 0, None, (640, 480))]
+    assert opened == [("pi", 0, None, 480)]
 
 
 @pytest.mark.parametrize("installed", [True, False])

@@ -1,16 +1,18 @@
 """picamera2 is a stand-in here. It checks what we ask of it, as the real one would:
 
-- the configuration has one main stream in a format of packed RGB, few buffers and queue=False;
+- the configuration has the streams that the board has, few buffers and queue=False;
 - every capture is a job with a time-out, and at most one is under way;
 - pixels and metadata come from one request, mapped while it is held, and every request is given
   back exactly once; buffers are reused, so that a picture that was not copied changes afterwards;
 - rows are padded to 64 bytes, and the sensor's stamp is of CLOCK_BOOTTIME.
 
-What the hardware does is not tested here.
+`make pi-lab` runs the same source on the real picamera2. What the hardware does is tested nowhere.
 """
 
 from __future__ import annotations
 
+import enum
+import shlex
 import sys
 import threading
 import time
@@ -23,26 +25,36 @@ import pytest
 
 from edge.sources.base import SourceError
 from edge.sources.picamera2 import Picamera2Source
+from tests.edge.sources.sensors import IMX219, OV5647, Mode, sensor_modes
 
-WIDTH, HEIGHT = 50, 6
 NOW_NS = 5000 * 10**9
 ASLEEP_NS = 3600 * 10**9
 SENSOR_AGE_NS = 40 * 10**6
+FRAME_US = 33_333
+# Of the pictures that the camera gives: R, G, B of frame number n, and 25 to 35 of it in Y, U, V.
+GREY = 130
+
+
+class Platform(enum.Enum):
+    VC4 = 0
+    PISP = 1
 
 
 class FakeRequest:
     def __init__(self, camera: FakeCamera) -> None:
         self.camera = camera
         self.released = False
-        number = camera.given
-        camera.given += 1
-        camera.memory[:] = 255  # what is in the padding
-        rows = camera.memory.reshape(HEIGHT, camera.stride)
-        rows[:, : 3 * WIDTH] = np.tile(np.array([number, 100, 200], np.uint8), WIDTH)
+        self.number = camera.given
+        camera.given += 1 + camera.drops
+        camera.fill(self.number)
+        metadata = types.SimpleNamespace(sequence=self.number)
+        buffer = types.SimpleNamespace(metadata=metadata)
+        self.request = types.SimpleNamespace(buffers={"the stream": buffer})
 
     def get_metadata(self) -> dict[str, int]:
         assert not self.released
-        return {"SensorTimestamp": time.clock_gettime_ns(time.CLOCK_BOOTTIME) - SENSOR_AGE_NS}
+        stamp_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - SENSOR_AGE_NS
+        return {"SensorTimestamp": stamp_ns} if self.camera.has_stamps else {}
 
     def release(self) -> None:
         assert not self.released
@@ -52,7 +64,8 @@ class FakeRequest:
 
 class FakeMappedArray:
     def __init__(self, request: FakeRequest, stream: str, *, reshape: bool, write: bool) -> None:
-        assert (stream, reshape, write) == ("main", False, False)
+        assert (reshape, write) == (False, False)
+        assert stream in request.camera.config
         assert not request.released
         self.array = request.camera.memory
 
@@ -65,17 +78,23 @@ class FakeMappedArray:
 
 class FakeCamera:
     cameras: list[dict[str, Any]]
+    platform = Platform.VC4
+    modes: tuple[Mode, ...] = IMX219
+    is_sensor = True
     open_error: Exception | None = None
     stalls = False
     waits = False
+    has_stamps = True
+    drops = 0
     format_given: str | None = None
+    size_given: tuple[int, int] | None = None
 
     def __init__(self, number: int) -> None:
         if self.open_error is not None:
             raise RuntimeError("Camera __init__ sequence did not complete.") from self.open_error
         assert number < len(self.cameras)
-        self.stride = -(-3 * WIDTH // 64) * 64
-        self.memory = np.zeros(HEIGHT * self.stride, np.uint8)
+        self.camera_properties = {"ColorFilterArrangement": 0} if self.is_sensor else {}
+        self.camera_controls = {"FrameDurationLimits": (1, 10**6, 1)} if self.is_sensor else {}
         self.given = 0
         self.held = 0
         self.started = False
@@ -89,23 +108,57 @@ class FakeCamera:
     def global_camera_info(cls) -> list[dict[str, Any]]:
         return cls.cameras
 
+    @property
+    def sensor_modes(self) -> list[dict[str, Any]]:
+        assert self.is_sensor
+        assert not self.started  # it configures the camera for each
+        return sensor_modes(self.modes)
+
     def create_video_configuration(self, **config: Any) -> dict[str, Any]:  # noqa: ANN401
-        assert config["main"]["format"] in ("RGB888", "BGR888")
         assert config["queue"] is False
+        assert config["colour_space"] == "BT.601, limited range"
         assert 2 <= config["buffer_count"] <= 4
-        assert set(config) == {"main", "queue", "buffer_count", "controls"}
+        for name in {"main", "lores"} & set(config):
+            assert all(side % 2 == 0 for side in config[name]["size"])
+        if "lores" in config:
+            # The second output of a Pi 4 gives YUV alone, and is never the larger.
+            assert config["lores"]["format"] == "YUV420"
+            assert config["lores"]["size"] <= config["main"]["size"]
+        if self.is_sensor:
+            sizes = [(mode[0], mode[1]) for mode in self.modes]
+            sensor = config["sensor"]
+            assert (sensor["output_size"], sensor["bit_depth"]) in sizes
+            assert config["raw"] is None
         return config
 
     def configure(self, config: dict[str, Any]) -> None:
         self.config = config
 
     def stream_configuration(self, name: str) -> dict[str, Any]:
-        main: dict[str, Any] = self.config[name]
-        return {
-            "format": self.format_given or main["format"],
-            "size": (WIDTH, HEIGHT),
-            "stride": self.stride,
-        }
+        asked: dict[str, Any] = self.config[name]
+        self.width: int
+        self.height: int
+        self.format = self.format_given or asked["format"]
+        self.width, self.height = self.size_given or asked["size"]
+        planar = self.format != "BGR888"
+        row = self.width if planar else 3 * self.width
+        self.stride = -(-row // 64) * 64 + 64
+        rows = self.height * 3 // 2 if planar else self.height
+        self.memory = np.zeros(rows * self.stride + 4096, np.uint8)
+        size = (self.width, self.height)
+        return {"format": self.format, "size": size, "stride": self.stride, "framesize": 0}
+
+    def fill(self, number: int) -> None:
+        """Put a picture of one colour there: (number, 100, 200), or grey in YUV."""
+        self.memory[:] = 255  # what is in the padding
+        if self.format == "BGR888":
+            rows = self.memory[: self.height * self.stride].reshape(self.height, self.stride)
+            colour = np.array([number, 100, 200], np.uint8)
+            rows[:, : 3 * self.width] = np.tile(colour, self.width)
+        else:
+            luma = self.height * self.stride
+            self.memory[:luma].reshape(self.height, self.stride)[:, : self.width] = GREY + number
+            self.memory[luma : luma * 3 // 2] = 128
 
     def start(self) -> None:
         self.started = True
@@ -119,6 +172,7 @@ class FakeCamera:
 
     def wait(self, _job: object, timeout: float) -> FakeRequest:
         assert timeout > 0
+        self.timeout = timeout
         self.waiting.set()
         if self.waits:
             assert self.flushed.wait(timeout)
@@ -145,25 +199,85 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
     module.Picamera2 = Fake  # type: ignore[attr-defined]
     module.MappedArray = FakeMappedArray  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "picamera2", module)
+    colour_spaces = types.SimpleNamespace(Smpte170m=lambda: "BT.601, limited range")
+    libcamera = types.ModuleType("libcamera")
+    libcamera.ColorSpace = colour_spaces  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "libcamera", libcamera)
     return Fake
 
 
-def test_frames_are_rgb_without_padding_and_stay_as_they_were(fake: type[FakeCamera]) -> None:
-    source = Picamera2Source(size=(WIDTH, HEIGHT))
+def test_a_pi_5_gives_rgb_without_padding_that_stays_as_it_was(fake: type[FakeCamera]) -> None:
+    fake.platform = Platform.PISP
+    source = Picamera2Source(short_side=256)
     first, second = source.read(), source.read()
     assert first is not None
     assert second is not None
+    config = fake.last.config
+    assert config["main"] == {"format": "BGR888", "size": (340, 256)}
+    assert "lores" not in config
     assert first.color == "rgb"  # "BGR888" lies in memory as R, G, B
-    assert fake.last.config["main"] == {"format": "BGR888", "size": (WIDTH, HEIGHT)}
-    assert first.pixels.shape == (HEIGHT, WIDTH, 3)
-    assert (first.pixels == [0, 100, 200]).all()
-    assert (second.pixels == [1, 100, 200]).all()
-    assert (first.sequence, second.sequence) == (0, 1)
+    assert first.pixels.shape == (256, 340, 3)
+    # Frame 0 went to nobody: it showed that the camera works.
+    assert (first.pixels == [1, 100, 200]).all()
+    assert (second.pixels == [2, 100, 200]).all()
+    assert (first.sequence, second.sequence) == (1, 2)
     assert fake.last.held == 0
+    assert source.details == {
+        "model": "imx708",
+        "sensor mode": "1640x1232, 10 bits, 41.85 fps, sees 3280x2464",
+        "stream": "main BGR888 340x256, rows of 1088 bytes",
+    }
 
 
+def test_a_pi_4_gives_yuv_on_its_second_output(fake: type[FakeCamera]) -> None:
+    source = Picamera2Source(short_side=256)
+    first, second = source.read(), source.read()
+    assert first is not None
+    assert second is not None
+    config = fake.last.config
+    assert config["lores"] == config["main"] == {"format": "YUV420", "size": (340, 256)}
+    assert first.color == "rgb"
+    # Y from 16 to 235 is 0 to 255.
+    for frame, number in ((first, 1), (second, 2)):
+        assert frame.pixels.shape == (256, 340, 3)
+        wanted = (GREY + number - 16) * 255 / 219
+        assert np.abs(frame.pixels.astype(float) - wanted).max() <= 1
+
+
+def test_a_mode_that_sees_the_whole_scene_is_asked_for(fake: type[FakeCamera]) -> None:
+    Picamera2Source(short_side=480)
+    assert fake.last.config["sensor"] == {"output_size": (1640, 1232), "bit_depth": 10}
+    fake.modes = OV5647
+    Picamera2Source(short_side=480, fps=60)
+    assert fake.last.config["sensor"] == {"output_size": (640, 480), "bit_depth": 10}
+
+
+def test_another_camera_is_asked_for_what_every_one_has(fake: type[FakeCamera]) -> None:
+    fake.is_sensor = False
+    fake.format_given, fake.size_given = "NV12", (800, 600)
+    source = Picamera2Source(short_side=256, fps=10)
+    config = fake.last.config
+    assert config["main"] == {"format": "BGR888", "size": (640, 480)}
+    assert not {"raw", "sensor"} & set(config)
+    # It answers with what it has, and that is what is read.
+    frame = source.read()
+    assert frame is not None
+    assert (frame.pixels.shape, frame.color) == ((600, 800, 3), "rgb")
+    assert source.details["stream"] == "main NV12 800x600, rows of 896 bytes"
+    assert config["controls"] == {}
+    assert source.details["fps"] == "10 asked; the camera has no such setting"
+
+
+def test_a_gap_in_the_buffers_numbers_is_a_gap_of_ours(fake: type[FakeCamera]) -> None:
+    source = Picamera2Source()
+    fake.last.drops = 2
+    frames = [source.read() for _ in range(3)]
+    assert [frame.sequence for frame in frames if frame is not None] == [1, 4, 7]
+
+
+@pytest.mark.usefixtures("fake")
 def test_the_sensors_stamp_is_brought_to_the_monotonic_clock(
-    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A machine that has slept for an hour: its boot-time clock is ahead of its monotonic one.
     monkeypatch.setattr(time, "monotonic_ns", lambda: NOW_NS)
@@ -173,18 +287,33 @@ def test_the_sensors_stamp_is_brought_to_the_monotonic_clock(
     frame = source.read()
     assert frame is not None
     assert (frame.arrived_ns, frame.captured_ns) == (NOW_NS, NOW_NS - SENSOR_AGE_NS)
-    assert fake.last.given == 1
+
+
+def test_without_stamps_a_frame_counts_from_its_arrival(fake: type[FakeCamera]) -> None:
+    fake.has_stamps = False
+    source = Picamera2Source()
+    assert source.timestamps == "arrival"
+    frame = source.read()
+    assert frame is not None
+    assert frame.captured_ns == frame.arrived_ns
 
 
 def test_rate_is_asked_for(fake: type[FakeCamera]) -> None:
-    Picamera2Source(fps=15)
-    assert fake.last.config["controls"] == {"FrameRate": 15}
+    source = Picamera2Source(fps=15)
+    assert fake.last.config["controls"] == {"FrameDurationLimits": (66667, 66667)}
+    assert "fps" not in source.details
+    assert fake.last.timeout == 5
+    source = Picamera2Source(fps=60)
+    assert source.details["fps"] == "60 asked; the mode has at most 41.85"
+    # A frame in 10 s is no stall.
+    Picamera2Source(fps=0.1)
+    assert fake.last.timeout == 30
 
 
 def test_a_stalled_camera_is_an_error_and_close_cancels(fake: type[FakeCamera]) -> None:
     source = Picamera2Source(timeout_s=0.5)
     fake.stalls = True
-    with pytest.raises(SourceError, match=r"picamera2: no frame for 0\.5 s"):
+    with pytest.raises(SourceError, match=r"picamera2: no frame for 0\.5 s; the camera has stall"):
         source.read()
     source.close()
     source.close()
@@ -193,9 +322,17 @@ def test_a_stalled_camera_is_an_error_and_close_cancels(fake: type[FakeCamera]) 
     assert source.read() is None
 
 
+def test_a_camera_that_opens_and_gives_nothing_is_given_back(fake: type[FakeCamera]) -> None:
+    fake.stalls = True
+    with pytest.raises(SourceError, match=r"picamera2: no frame for 5 s"):
+        Picamera2Source()
+    assert fake.last.closes == 1
+
+
 def test_a_read_that_close_interrupts_ends(fake: type[FakeCamera]) -> None:
-    fake.waits = True
     source = Picamera2Source(timeout_s=10)
+    fake.last.waiting.clear()
+    fake.waits = True
     seen: list[object] = []
     reader = threading.Thread(target=lambda: seen.append(source.read()))
     reader.start()
@@ -240,13 +377,24 @@ def test_a_camera_that_refuses(fake: type[FakeCamera], error: Exception, advice:
         Picamera2Source()
 
 
-def test_another_format_than_asked_is_refused_and_the_camera_given_back(
+def test_a_format_that_cannot_be_read_is_refused_and_the_camera_given_back(
     fake: type[FakeCamera],
 ) -> None:
-    fake.format_given = "NV12"
-    with pytest.raises(SourceError, match="the camera gives NV12, not BGR888"):
+    fake.format_given = "MJPEG"
+    with pytest.raises(SourceError, match="picamera2: the camera gives MJPEG; allowed: BGR888"):
         Picamera2Source()
     assert fake.last.closes == 1
+
+
+def test_frames_that_are_cut_short_are_an_error_and_given_back(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Picamera2Source()
+    fake.last.memory = fake.last.memory[:8192]
+    monkeypatch.setattr(fake, "fill", lambda *_: None)
+    with pytest.raises(SourceError, match="picamera2: a frame of 8192 bytes"):
+        source.read()
+    assert fake.last.held == 0
 
 
 def test_picamera2_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,13 +403,31 @@ def test_picamera2_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         Picamera2Source()
 
 
-def test_picamera2_built_for_another_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        (
+            "numpy.dtype size changed, ... Expected 96 from C header, got 88 from PyObject",
+            "install 'numpy<2' 'opencv-python-headless<4.12'",
+        ),
+        (
+            "numpy.dtype size changed, ... Expected 88 from C header, got 96 from PyObject",
+            "install 'numpy>=2'",
+        ),
+        ("numpy.core.multiarray failed to import", "install 'numpy<2'"),
+    ],
+)
+@pytest.mark.parametrize("kind", [ValueError, ImportError])
+def test_picamera2_built_for_another_numpy(
+    kind: type[Exception], said: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Broken:
         def find_spec(self, name: str, *_: object) -> None:
             if name == "picamera2":
-                raise ValueError("numpy.dtype size changed, may indicate binary incompatibility")
+                raise kind(said)
 
     monkeypatch.delitem(sys.modules, "picamera2", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
-    with pytest.raises(SourceError, match="does not fit the installed NumPy"):
+    with pytest.raises(SourceError, match="does not fit the installed NumPy") as caught:
         Picamera2Source()
+    assert f"`{shlex.quote(sys.executable)} -m pip {advice}" in str(caught.value)
