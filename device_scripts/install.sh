@@ -346,6 +346,7 @@ uninstall_service() {
     for old in "$root$prefix"/release.*; do
         [[ ! -d $old ]] || run rm -rf -- "$old"
     done
+    run rm -rf -- "$root/var/cache/edge-live"
     remove_or_keep_logs
     if [[ -f $root$prefix/accounts ]]; then
         while read -r account; do

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from edge.backends import MAX_THREADS, open_model
+from edge.backends import MAX_THREADS
 from edge.classifier import choose_labels, choose_preprocess
 from edge.command import new_parser, run_command
 from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
@@ -24,6 +24,7 @@ from edge.sources import KINDS, open_source
 from edge.sources.base import CameraLostError, Source
 from edge.sources.reopening import MAX_OUTAGE_S, keep_open
 from edge.text import cut, printable
+from edge.tuning.choose import BACKENDS, Threads, Wish, open_wished
 
 NAME = "edge-live"
 # What an argument may be: wide enough for every use, and what a clock can count.
@@ -63,7 +64,8 @@ def _classify(
         interval_s=args.interval,
         trace=args.trace,
     )
-    with closing(open_model(args.model, threads=args.threads, scores=args.scores)) as backend:
+    wish = Wish(args.model, args.threads, args.backend, args.scores)
+    with closing(open_wished(wish, _note)) as backend:
         labels = choose_labels(backend.spec, args.labels)
         if not labels:
             _note("no labels in the model and no --labels: classes are shown by number")
@@ -133,8 +135,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--threads",
-        type=_within(int, 1, MAX_THREADS),
-        help=f"threads of one inference, 1 to {MAX_THREADS}",
+        type=_threads,
+        help=f"threads of one inference, 1 to {MAX_THREADS}; auto: as many as do best here, "
+        "measured at the first start (default: at most 2)",
+    )
+    add(
+        "--backend",
+        choices=BACKENDS,
+        help="of NAME.int8.tflite and NAME.int8.onnx beside each other, take the one for this "
+        "runtime, or the faster (default: the file that --model names)",
     )
     add("--duration", type=_within(float, *SECONDS), metavar="S", help="stop after so many seconds")
     add("--frames", type=_within(int, *COUNT), metavar="N", help="stop after so many frames")
@@ -170,6 +179,13 @@ def _within(kind: type[int | float], lowest: float, highest: float) -> Callable[
 
     parse.__name__ = kind.__name__  # argparse names it where `text` is no number
     return parse
+
+
+def _threads(text: str) -> Threads:
+    return "auto" if text == "auto" else int(_within(int, 1, MAX_THREADS)(text))
+
+
+_threads.__name__ = "int"  # argparse names it where `text` is no number
 
 
 def _print_status(status: Status) -> None:
@@ -219,7 +235,7 @@ def _print_end(result: LiveResult, log: Path | None, *, as_json: bool) -> None:
 
 
 def _note(text: str) -> None:
-    print(f"{NAME}: {text}", file=sys.stderr)
+    print(f"{NAME}: {printable(text)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def open_model(
     threads = default_threads() if threads is None else threads
     if not 1 <= threads <= MAX_THREADS:
         raise BackendError(f"{threads} threads; allowed: 1 to {MAX_THREADS}")
-    data = _read(path)
+    data = read_model(path)
     where, identifier = _TFLITE_IDENTIFIER
     if data[where] == identifier:
         from edge.backends.litert import LiteRtBackend
@@ -62,7 +62,8 @@ def open_model(
     return OnnxBackend(path, digest, threads, scores, exact_kernels=exact_kernels)
 
 
-def _read(path: Path) -> bytes:
+def read_model(path: Path) -> bytes:
+    """Return the bytes of a file that may be a model. Raises: BackendError: it cannot be one."""
     try:
         if path.exists() and not path.is_file():
             raise BackendError(f"{path} is not a file; name a .tflite or .onnx file")

@@ -82,7 +82,11 @@ def test_twice_is_an_update_and_uninstall_leaves_the_logs(system: System, model:
     log = system.root / "var/log/edge-live/latency.jsonl"
     log.parent.mkdir()
     log.write_text("{}\n")
+    remembered = system.root / "var/cache/edge-live/choices.json"
+    remembered.parent.mkdir(parents=True)
+    remembered.write_text("{}")
     assert "left: the logs in" in system.install("--uninstall")
+    remembered.parent.parent.rmdir()  # it was empty, and not there before
     after = system.tree()
     assert after.pop("var/log/edge-live")
     assert after.pop("var/log/edge-live/latency.jsonl")

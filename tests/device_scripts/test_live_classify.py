@@ -334,6 +334,27 @@ def test_a_closed_stderr_is_no_error_and_is_not_the_log(
     assert read_log(log).problems == []
 
 
+def test_threads_and_runtime_are_chosen_once(
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "cache"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    card = ModelCard("tiny", PRESETS["unit"], LABELS, source_sha256="ab").to_json()
+    (tmp_path / "a.onnx").write_bytes(onnx_model({CARD_KEY: card}))
+    model = tmp_path / "a.tflite"
+    model.write_bytes(tflite_model({CARD_KEY: card.encode()}, dtype="float32"))
+    arguments = ["--model", str(model), "--source", str(pictures), "--frames", "1"]
+    assert main([*arguments, "--threads", "auto", "--backend", "auto"]) == 0
+    said = capfd.readouterr()
+    assert "processed 1" in said.out
+    [note] = [line for line in said.err.splitlines() if line.startswith("edge-live: --backend ")]
+    for word in ("auto and --threads auto: a.", "p99", "a.onnx, 1 thread", "a.tflite, 2 threads"):
+        assert word in note
+
+
 def test_help_shows_examples() -> None:
     done = subprocess.run(
         [sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True

@@ -1,0 +1,1 @@
+"""Which runtime and how many threads are best here, measured once and remembered."""
