@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +11,19 @@ from edge.device import describe_board, describe_versions, read_health
 from edge.latency.log import LogError, LogWriter, RunHeader
 from edge.latency.recorder import Interval
 from edge.sources.base import Source, details_of
+from edge.text import warn
+
+SAY_AGAIN_NS = 3600 * 10**9
 
 
 class RunLog:
-    """Writes intervals to a latency log; a disk that is full stops the log, not the loop."""
+    """Writes intervals to a latency log; a disk that is full stops the log, not the loop.
+
+    `failures` counts the writes that failed.
+    """
 
     def __init__(self, path: Path, model: ModelSpec, source: Source, interval_s: float) -> None:
-        """Begin the log at `path`. Raises: LogError: it cannot be created."""
+        """Begin the log at `path`, or continue it. Raises: LogError: it cannot be created."""
         self.failures = 0
         header = RunHeader(
             model=model.path,
@@ -36,13 +41,21 @@ class RunLog:
             versions=describe_versions(),
         )
         self._writer = LogWriter(path, header)
+        self._said_ns: int | None = None  # when it was last said that the log fails
+        self._is_failing = False
+        if self._writer.late is not None:
+            self._failed(self._writer.late)
 
     def interval(self, interval: Interval) -> None:
-        """Append one interval and the board's health; a failure is counted and said once."""
+        """Append one interval and the board's health; a failure is counted and said."""
         try:
             self._writer.interval(interval, read_health().to_json())
         except LogError as error:
             self._failed(error)
+            return
+        if self._is_failing:
+            self._is_failing = False
+            warn(f"{self._writer.path}: the latency log is written again; the gap is counted in it")
 
     def close(self, run: Interval, reason: str) -> None:
         """Append the summary and close the file, whatever the disk says."""
@@ -52,6 +65,10 @@ class RunLog:
             self._failed(error)
 
     def _failed(self, error: LogError) -> None:
-        if not self.failures:
-            print(f"\nwarning: {error}; the loop goes on", file=sys.stderr)
         self.failures += 1
+        now_ns = time.monotonic_ns()
+        # Where room comes and goes, not each time: what is said may land on the same disk.
+        if self._said_ns is None or now_ns - self._said_ns > SAY_AGAIN_NS:
+            self._said_ns = now_ns
+            self._is_failing = True
+            warn(f"{error}; the loop goes on")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
+from edge.latency import describe_incidents
 from edge.latency.log import RunHeader
 from edge.latency.summary import Summary
 from edge.page import duration, milliseconds, percent
 
+# Of a service that was started a thousand times, not each start is told.
+MAX_DISTINCT = 8
 STAGE_MEANING = {
     "capture": "sensor to arrival",
     "queue": "arrival to start",
@@ -24,7 +27,7 @@ GROUPS = {"board": "board", "camera": "camera", "versions": "version of"}
 
 def title(summary: Summary) -> str:
     """Return what ran: the names in the cards, or the files' names."""
-    return _distinct(
+    return distinct(
         run.header.card or PurePath(run.header.model).name or "unnamed model"
         for run in summary.runs
     )
@@ -33,12 +36,12 @@ def title(summary: Summary) -> str:
 def setting(summary: Summary) -> str:
     """Return runtime, threads, board and source in one line."""
     headers = [run.header for run in summary.runs]
-    threads = _distinct(str(header.threads) for header in headers)
+    threads = distinct(str(header.threads) for header in headers)
     parts = (
-        _distinct(header.runtime for header in headers),
+        distinct(header.runtime for header in headers),
         f"{threads} thread" + ("" if threads == "1" else "s"),
-        _distinct(header.board.get("model", "") for header in headers),
-        _distinct(header.source for header in headers),
+        distinct(header.board.get("model", "") for header in headers),
+        distinct(header.source for header in headers),
     )
     return " · ".join(part for part in parts if part)
 
@@ -48,20 +51,20 @@ def facts(summary: Summary) -> tuple[tuple[str, str], ...]:
     headers = [run.header for run in summary.runs]
     reasons = (run.reason for run in summary.runs if run.reason is not None)
     pairs = [
-        ("model", _distinct(header.model for header in headers)),
-        ("model sha256", _distinct(header.model_sha256 for header in headers)),
-        ("card", _distinct(header.card for header in headers)),
-        ("runtime", _distinct(header.runtime for header in headers)),
-        ("threads", _distinct(str(header.threads) for header in headers)),
-        ("source", _distinct(header.source for header in headers)),
-        ("frame time from", _distinct(header.timestamps for header in headers)),
-        ("started", _distinct(header.started for header in headers)),
+        ("model", distinct(header.model for header in headers)),
+        ("model sha256", distinct(header.model_sha256 for header in headers)),
+        ("card", distinct(header.card for header in headers)),
+        ("runtime", distinct(header.runtime for header in headers)),
+        ("threads", distinct(str(header.threads) for header in headers)),
+        ("source", distinct(header.source for header in headers)),
+        ("frame time from", distinct(header.timestamps for header in headers)),
+        ("started", distinct(header.started for header in headers)),
         ("measured", duration(summary.measured_ns / 1e9)),
-        ("ended", _distinct(reasons)),
-        ("clock", _distinct(header.clock for header in headers)),
+        ("ended", distinct(reasons)),
+        ("clock", distinct(header.clock for header in headers)),
     ]
     for group in GROUPS:
-        pairs += [(name, _distinct(values)) for name, values in _grouped(headers, group)]
+        pairs += [(name, distinct(values)) for name, values in _grouped(headers, group)]
     return tuple((name, value) for name, value in pairs if value)
 
 
@@ -131,11 +134,22 @@ def cautions(summary: Summary) -> tuple[str, ...]:
             f"intervals that could not be written (disk full?): {summary.lost_intervals:,}",
         ),
         (
+            summary.unaccounted,
+            (
+                f"frames that were captured, but neither processed nor skipped, or the other way "
+                f"round: {summary.unaccounted:,}; this is a fault of edge-live, please report it"
+            ),
+        ),
+        (
             not summary.stages["total"].count,
             "no frame was timed: none came, or the run ended before its first interval",
         ),
     ]
-    return (*(text for count, text in found if count), *summary.problems)
+    return (
+        *(text for count, text in found if count),
+        *describe_incidents.sentences(summary.incidents),
+        *summary.problems,
+    )
 
 
 def remarks(summary: Summary) -> tuple[str, ...]:
@@ -162,5 +176,8 @@ def _grouped(headers: list[RunHeader], group: str) -> list[tuple[str, list[str]]
     ]
 
 
-def _distinct(values: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(value for value in values if value))
+def distinct(values: Iterable[str]) -> str:
+    """Return the values that are not empty, each once, and how many more there are."""
+    distinct = list(dict.fromkeys(value for value in values if value))
+    more = len(distinct) - MAX_DISTINCT
+    return ", ".join(distinct[:MAX_DISTINCT]) + (f" and {more:,} more" if more > 0 else "")

@@ -92,6 +92,20 @@ class Layout:
 LATENCY = Layout(lowest_ns=1_000, highest_ns=24 * 3600 * 10**9, digits=3)
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What a histogram of LATENCY holds, without its empty buckets.
+
+    `index`: the filled buckets, ascending; `counts`: theirs; the rest as in `Histogram`.
+    """
+
+    index: I64
+    counts: I64
+    min_max_ns: tuple[int, int]
+    negative: int
+    above: int
+
+
 class Histogram:
     """How often each duration was seen. Written by one thread.
 
@@ -131,6 +145,16 @@ class Histogram:
         self.counts[index] += counts
         self._widen(*min_max_ns)
         self.count += int(counts.sum())
+
+    def pack(self) -> Packed:
+        """Return what this holds, in little memory of its own."""
+        return Packed(*self.recorded(), (self.min_ns, self.max_ns), self.negative, self.above)
+
+    def add(self, packed: Packed) -> None:
+        """Add everything that `packed` holds."""
+        self.add_counts(packed.index, packed.counts, packed.min_max_ns)
+        self.negative += packed.negative
+        self.above += packed.above
 
     def merge(self, other: Histogram) -> None:
         """Add everything that `other` holds. Raises: HistogramError: the layouts differ."""

@@ -1,9 +1,12 @@
 """The latency log: one JSON object a line, so that it can be followed, searched and cut anywhere.
 
-    {"kind": "run", "format": 1, "part": 1, ...}      what runs, where: a RunHeader
-    {"kind": "interval", "captured": ..., "stages": {"inference": {"p50": ..., ...}}, ...}
+    {"kind": "run", "format": 2, "part": 1, ...}      what runs, where: a RunHeader
+    {"kind": "interval", "captured": ..., "incidents": {...}, "stages": {"inference": {...}}, ...}
     {"kind": "trace", "columns": [...], "rows": [...]}  with traces: after its interval
     {"kind": "summary", "reason": ..., ...}            the whole run; a killed run has none
+
+The next run follows in the same file. `incidents` holds the fields of `incidents.Incidents` that
+are not 0; format 1 had no incidents, and one run a file.
 
 Times are integer nanoseconds of one monotonic clock. `histogram` is base64 of HdrHistogram's V2
 compressed encoding; the figures beside it are there for people and jq.
@@ -12,10 +15,12 @@ compressed encoding; the figures beside it are there for people and jq.
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,10 +32,15 @@ from edge.latency.histogram import I64, Histogram
 from edge.latency.recorder import STAMPS, Interval
 from edge.latency.stats import StageStats
 
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, FORMAT)  # those that are read
 MAX_BYTES = 16 << 20
 KEEP = 4
 TRACE_ROWS_A_LINE = 1000
+# How every log of this format begins: a later run can follow it.
+RUN_LINE = f'{{"kind":"run","format":{FORMAT},'.encode()
+# What may pass by itself: a disk that is full, or that was made read-only after an error.
+PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class LogError(EdgeError):
@@ -70,14 +80,15 @@ class LogWriter:
     a killed process loses the interval in progress and a power cut the last few. Only rotation and
     `close` wait for the card.
 
-    When the next line would exceed `max_bytes`, `path` becomes `path.1` (and `.1` becomes `.2`;
-    `keep` old files stay) and a new `path` starts with the run line. A file that is already there
-    is rotated too, and not written over: each start takes a place among the `keep`, and in time
-    pushes an earlier run out.
+    A log that is there already is continued, so that a service that is started again and again
+    does not push the logs of better days out. When the next line would exceed `max_bytes`, `path`
+    becomes `path.1` (and `.1` becomes `.2`; `keep` old files stay) and a new `path` starts with the
+    run line. What is there and is no log is moved away in the same way.
 
     A full disk raises LogError, and what was there still reads. The loop may go on and call
     `interval` as before: each call tries again, and the next line that fits says how many
-    intervals were lost (`lost`).
+    intervals were lost (`lost`). `late` is the error of a disk that was full, or could only be
+    read, from the start (else None).
 
     Raises: LogError: `path` cannot be created.
     """
@@ -92,14 +103,18 @@ class LogWriter:
         self._file: io.FileIO | None = None
         self._size = 0
         self._part = 0
-        self._run_line_size = 0
+        self._begin_size = 0  # of the file when its last run line had been written
+        self._is_torn = False  # whether part of a line could not be taken back
         self._lost = 0
+        self.late: LogError | None = None
         try:
             if path.exists() and not path.is_file():
                 raise LogError(f"{path} is not a file; name a file for the latency log")
             self._begin()
         except OSError as cause:
-            raise self._error(cause) from cause
+            self.late = self._error(cause)
+            if cause.errno not in PASSING:
+                raise self.late from cause
 
     def interval(self, interval: Interval, health: Mapping[str, object]) -> None:
         """Append one interval, and its trace where it has one.
@@ -148,41 +163,55 @@ class LogWriter:
     def _append(self, lines: bytes) -> None:
         if self._file is None:
             self._begin()
-        elif self._size + len(lines) > self._max_bytes and self._size > self._run_line_size:
+        elif self._size + len(lines) > self._max_bytes and self._size > self._begin_size:
             self._sync()
             self._release()
             self._begin()
         self._write(lines)
 
     def _begin(self) -> None:
-        # What is there may also be the part before, where it could not be moved at first.
-        if self.path.exists() and self.path.stat().st_size:
-            self._shift()
-        self._file = io.FileIO(self.path, "w")
-        self._size = 0
         header = asdict(self._header)
         line = _line({"kind": "run", "format": FORMAT, "part": self._part + 1} | header)
+        # Behind another run, where there is one; the next parts have a file of their own.
+        joint = None if self._part else _end_of_log(self.path)
+        if joint is None or self.path.stat().st_size + len(joint + line) > self._max_bytes:
+            joint = None
+            # What is there may also be the part before, where it could not be moved at first.
+            if self.path.exists() and self.path.stat().st_size:
+                self._shift()
+        self._file = io.FileIO(self.path, "w" if joint is None else "r+")
+        self._size = self._file.seek(0, os.SEEK_END)
         try:
-            self._write(line)
+            self._write(line if joint is None else joint + line)
         except OSError:
             self._release()
-            self.path.unlink()
+            if joint is None:
+                self.path.unlink()
             raise
-        self._run_line_size = len(line)
+        self._begin_size = self._size
         self._part += 1
 
     def _write(self, data: bytes) -> None:
         """Write all of `data`, or leave the file as it was and raise OSError."""
         assert self._file is not None  # noqa: S101 - narrows the type; every caller has opened it
+        if self._is_torn:
+            self._take_back()
         try:
             rest = memoryview(data)
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError:
-            self._file.truncate(self._size)
-            self._file.seek(self._size)
+            self._is_torn = True
+            with suppress(OSError):  # tried again before the next line
+                self._take_back()
             raise
         self._size += len(data)
+
+    def _take_back(self) -> None:
+        assert self._file is not None  # noqa: S101 - as above
+        self._file.truncate(self._size)
+        self._file.seek(self._size)
+        self._is_torn = False
 
     def _shift(self) -> None:
         for number in range(self._keep, 0, -1):
@@ -209,6 +238,20 @@ class LogWriter:
         )
 
 
+def _end_of_log(path: Path) -> bytes | None:
+    """Return what must stand between a log and its next run line, or None where there is no log.
+
+    A run that was cut off, by a loss of power perhaps, ends within a line.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return None
+    with path.open("rb") as file:
+        if file.read(len(RUN_LINE)) != RUN_LINE:
+            return None
+        file.seek(-1, os.SEEK_END)
+        return b"" if file.read(1) == b"\n" else b"\n"
+
+
 def _line(data: Mapping[str, Any]) -> bytes:
     return json.dumps(data, separators=(",", ":"), default=str, allow_nan=False).encode() + b"\n"
 
@@ -220,6 +263,7 @@ def _interval_json(interval: Interval) -> dict[str, Any]:
         "captured": interval.captured,
         "processed": interval.processed,
         "skipped": interval.skipped,
+        "incidents": interval.incidents.to_json(),
         "stages": {stage: _stage_json(h) for stage, h in interval.histograms.items()},
     }
 

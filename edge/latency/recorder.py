@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from edge.latency.histogram import I64, Histogram
+from edge.latency.incidents import NOTHING, Incidents
 
 STAGES = ("capture", "queue", "preprocess", "inference", "postprocess", "total", "age")
 """What is measured of each frame. `capture`: sensor to arrival; `queue`: arrival to start, or all
@@ -28,6 +29,7 @@ class Interval:
 
     Of `captured` frames `processed` got a label; `skipped` were replaced by a newer one before they
     were looked at, or missed by the source itself, as it says by the frames' numbers.
+    `incidents` are what was noticed in it.
     `histograms` has one for each of STAGES; they belong to the interval and do not change.
     `trace` is int64 [frames, 6], the stamps in the order of STAMPS; empty unless asked for.
     """
@@ -39,6 +41,7 @@ class Interval:
     skipped: int
     histograms: Mapping[str, Histogram]
     trace: I64
+    incidents: Incidents = NOTHING
 
 
 class Recorder:
@@ -65,6 +68,7 @@ class Recorder:
         self._trace: list[I64] | None = [] if trace else None
         self._run = {stage: Histogram() for stage in STAGES}
         self._run_counts = np.zeros(3, np.int64)
+        self._run_incidents = NOTHING
         self._run_start_ns = clock()
         self._open_interval(self._run_start_ns)
 
@@ -99,10 +103,13 @@ class Recorder:
         self._fold()
         return self._histograms[stage].percentile(percent)
 
-    def take_interval(self, captured: int, skipped: int) -> Interval:
+    def take_interval(
+        self, captured: int, skipped: int, incidents: Incidents = NOTHING
+    ) -> Interval:
         """Close the interval in progress, begin the next, and return the closed one.
 
-        Args: captured, skipped: frames of this interval, by the capture thread's count.
+        Args: captured, skipped: frames of this interval, by the capture thread's count;
+            incidents: what befell it.
         """
         self._fold()
         end_ns = self._clock()
@@ -114,10 +121,12 @@ class Recorder:
             skipped=skipped,
             histograms=MappingProxyType(self._histograms),
             trace=np.concatenate(self._trace) if self._trace else _no_trace(),
+            incidents=incidents,
         )
         for stage, histogram in self._histograms.items():
             self._run[stage].merge(histogram)
         self._run_counts += (captured, self._processed, skipped)
+        self._run_incidents = self._run_incidents.merged(incidents)
         self._open_interval(end_ns)
         return interval
 
@@ -132,6 +141,7 @@ class Recorder:
             skipped=skipped,
             histograms=MappingProxyType({s: h.copy() for s, h in self._run.items()}),
             trace=_no_trace(),
+            incidents=self._run_incidents,
         )
 
     def _open_interval(self, start_ns: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.latency import describe, plots
+from edge.latency import describe, describe_incidents, plots
 from edge.latency.stats import FIGURES, StageStats
 from edge.latency.summary import Summary
 from edge.page import (
@@ -34,6 +34,7 @@ def render_html(summary: Summary) -> str:
         ]
     sections += [
         Section("Stages in milliseconds", [_table(summary), *_remarks(summary)]),
+        *_incidents(summary),
         Section("The run" if len(summary.runs) == 1 else "The runs", [_facts(summary)]),
     ]
     return render_page(describe.title(summary), sections, subtitle=describe.setting(summary))
@@ -93,6 +94,11 @@ def _remarks(summary: Summary) -> list[Note]:
     return [Note(text) for text in describe.remarks(summary)]
 
 
+def _incidents(summary: Summary) -> list[Section]:
+    found = describe_incidents.rows(summary)
+    return [Section("Incidents", [Table(("after", "what"), found)])] if found else []
+
+
 def _table(summary: Summary) -> Table:
     return Table(("stage", "frames", *FIGURES), describe.rows(summary), minor=frozenset({1, 2, 4}))
 
@@ -103,5 +109,6 @@ def _facts(summary: Summary) -> Facts:
             *describe.facts(summary),
             ("temperature", describe.temperature(summary)),
             ("throttling", describe.throttling(summary)),
+            *([("frames", gap)] if (gap := describe_incidents.gap(summary)) else []),
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from edge.latency import describe
+from edge.latency import describe, describe_incidents
 from edge.latency.compare import Comparison
 from edge.latency.stats import FIGURES
 from edge.latency.summary import Summary
@@ -19,7 +19,7 @@ def render_text(summary: Summary) -> str:
     """Return the report as lines of at most 80 columns, but for the log's own texts."""
     started = ", ".join(run.header.started for run in summary.runs[:3])
     more = f" and {len(summary.runs) - 3} more" if len(summary.runs) > 3 else ""
-    reasons = ", ".join(dict.fromkeys(run.reason or "no summary" for run in summary.runs))
+    reasons = describe.distinct(run.reason or "no summary" for run in summary.runs)
     lines = [
         describe.title(summary),
         describe.setting(summary),
@@ -31,6 +31,7 @@ def render_text(summary: Summary) -> str:
             f"({describe.skipped(summary)})"
         ),
         f"{describe.temperature(summary)} · {describe.throttling(summary)}",
+        *filter(None, [describe_incidents.gap(summary)]),
         "",
         *aligned((("ms", "count", *FIGURES), *describe.rows(summary))),
         "",

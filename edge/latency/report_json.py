@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from edge.latency import describe
@@ -11,13 +11,21 @@ from edge.latency.summary import Summary
 
 
 def to_json(summary: Summary) -> dict[str, Any]:
-    """Return the figures of a summary as JSON values; durations in ns, unknown things null."""
+    """Return the figures of a summary as JSON values; durations in ns, unknown things null.
+
+    `incidents` are in all, and for each run those intervals that had any.
+    """
     temperature = summary.temperature_c
     return {
         "runs": [
             {
                 **asdict(run.header),
                 "reason": run.reason,
+                "incidents": [
+                    {"start_ns": i.start_ns, "end_ns": i.end_ns, **told}
+                    for i in run.intervals
+                    if (told := replace(i.incidents, longest_gap_ns=0).to_json())
+                ],
                 "complete": not run.was_killed and not run.missing_parts,
             }
             for run in summary.runs
@@ -33,6 +41,8 @@ def to_json(summary: Summary) -> dict[str, Any]:
         if temperature is None
         else {"min": temperature[0], "max": temperature[1]},
         "throttled_intervals": summary.throttled_intervals,
+        "incidents": asdict(summary.incidents),
+        "unaccounted": summary.unaccounted,
         "stages": {
             stage: {
                 **summary.stages[stage].to_json(),

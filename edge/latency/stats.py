@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge.latency.histogram import I64, Histogram, Layout, ranks
+from edge.latency.histogram import I64, LATENCY, Histogram, Layout, Packed, ranks
 
 PERCENTS = (50.0, 90.0, 99.0, 99.9)
 # What the log and the reports call the figures of a stage, in their order.
@@ -28,6 +28,11 @@ class StageStats:
         """Return the figures of a histogram; all zero for an empty one."""
         index, counts = histogram.recorded()
         return cls.of_counts(histogram.layout, index, counts, (histogram.min_ns, histogram.max_ns))
+
+    @classmethod
+    def of_packed(cls, packed: Packed) -> StageStats:
+        """Return the figures of what a histogram of LATENCY holds."""
+        return cls.of_counts(LATENCY, packed.index, packed.counts, packed.min_max_ns)
 
     @classmethod
     def of_counts(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from edge.latency.histogram import Histogram
+from edge.latency.incidents import NOTHING, Incidents
 from edge.latency.log import LogError, RunHeader
 from edge.latency.read import LatencyLog, LoggedInterval
 from edge.latency.recorder import STAGES
@@ -41,8 +43,9 @@ class Summary:
     Counts are of frames, as in `recorder.Interval`; `measured_ns` is the time that the intervals
     cover. `temperature_c` is (lowest, highest), `throttled_intervals` counts the intervals in which
     a flag was on; both are None where no interval knows, and `throttle_checks` counts those that
-    do. `capture` and `age` count only the runs whose source knows when a frame was exposed; the
-    others would mix in zeros.
+    do. `incidents` are those of all intervals; `unaccounted` is by how many frames processed and
+    skipped differ from captured: more than 0 is a fault of the loop. `capture` and `age` count only
+    the runs whose source knows when a frame was exposed; the others would mix in zeros.
     """
 
     runs: tuple[Run, ...]
@@ -57,6 +60,8 @@ class Summary:
     throttle_checks: int
     throttled_intervals: int | None
     throttle_flags: tuple[str, ...]
+    incidents: Incidents
+    unaccounted: int
     problems: tuple[str, ...]
 
     @property
@@ -96,7 +101,8 @@ def summarize(logs: Sequence[LatencyLog]) -> Summary:
     histograms = {stage: Histogram() for stage in STAGES}
     for log in logs:
         for stage in _known_stages(log.run):
-            histograms[stage].merge(log.histograms[stage])
+            if stage in log.packed:
+                histograms[stage].add(log.packed[stage])
     intervals = [interval for run in runs for interval in run.intervals]
     warm = [i.temperature_c for i in intervals if i.temperature_c is not None]
     flags = [i.throttled for i in intervals if i.throttled is not None]
@@ -113,6 +119,8 @@ def summarize(logs: Sequence[LatencyLog]) -> Summary:
         throttle_checks=len(flags),
         throttled_intervals=sum(map(bool, flags)) if flags else None,
         throttle_flags=tuple(sorted({flag for on in flags for flag in on})),
+        incidents=reduce(Incidents.merged, (i.incidents for i in intervals), NOTHING),
+        unaccounted=sum(abs(i.captured - i.processed - i.skipped) for i in intervals),
         problems=tuple(
             f"{printable(str(log.path))}: {problem}" for log in logs for problem in log.problems
         ),
@@ -127,8 +135,10 @@ def _known_stages(header: RunHeader) -> tuple[str, ...]:
 
 def _by_run(logs: Sequence[LatencyLog]) -> list[list[LatencyLog]]:
     """Return the logs of each run, in order of their parts."""
-    runs: list[list[LatencyLog]] = []
+    # Headers cannot be keys, and of thousands not each can be held against each.
+    started: dict[tuple[str, int], list[list[LatencyLog]]] = {}
     for log in sorted(logs, key=lambda log: log.part):
+        runs = started.setdefault((log.run.started, log.run.started_ns), [])
         parts = next((parts for parts in runs if parts[0].run == log.run), None)
         if parts is None:
             runs.append([log])
@@ -136,7 +146,8 @@ def _by_run(logs: Sequence[LatencyLog]) -> list[list[LatencyLog]]:
             raise LogError(f"{log.path} and {parts[-1].path} are the same log; give it once")
         else:
             parts.append(log)
-    return sorted(runs, key=lambda parts: parts[0].run.started)
+    every = [parts for runs in started.values() for parts in runs]
+    return sorted(every, key=lambda parts: parts[0].run.started)
 
 
 def _join(parts: Sequence[LatencyLog]) -> Run:

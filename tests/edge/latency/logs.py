@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from edge.latency.incidents import NOTHING, Incidents
 from edge.latency.log import LogWriter, RunHeader
 from edge.latency.recorder import Interval, Recorder
 
@@ -49,15 +50,21 @@ def record_frames(recorder: Recorder, count: int, *, seed: int = 0, start_ns: in
         recorder.record(*stamps)
 
 
-def intervals(counts: tuple[int, ...], *, trace: bool = False) -> tuple[list[Interval], Interval]:
-    """Return one interval of 10 s for each of `counts` frames, one more captured, and the run."""
+def intervals(
+    counts: tuple[int, ...], *, trace: bool = False, incidents: Sequence[Incidents] = ()
+) -> tuple[list[Interval], Interval]:
+    """Return one interval of 10 s for each of `counts` frames, one more captured, and the run.
+
+    Args: incidents: of each interval (default: none).
+    """
     clock = Clock()
     recorder = Recorder(clock=clock, trace=trace)
     taken = []
     for seed, count in enumerate(counts):
         record_frames(recorder, count, seed=seed)
         clock.now_ns += 10 * SECOND
-        taken.append(recorder.take_interval(captured=count + 1, skipped=1))
+        befell = incidents[seed] if incidents else NOTHING
+        taken.append(recorder.take_interval(captured=count + 1, skipped=1, incidents=befell))
     return taken, recorder.run()
 
 
@@ -69,11 +76,12 @@ def write_log(
     health: Mapping[str, object] | None = None,
     reason: str | None = "duration reached",
     trace: bool = False,
+    incidents: Sequence[Incidents] = (),
 ) -> Path:
     """Write a log of `intervals(counts)`; without a reason the run looks killed."""
     if health is None:
         health = {"temperature_c": 51.5, "throttled": []}
-    taken, run = intervals(counts, trace=trace)
+    taken, run = intervals(counts, trace=trace, incidents=incidents)
     with LogWriter(path, header) as writer:
         for interval in taken:
             writer.interval(interval, health)

@@ -43,6 +43,23 @@ def test_several_logs_merge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert (len(data["runs"]), data["processed"]) == (2, 42)
 
 
+def test_the_last_of_several_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = write_log(tmp_path / "a", (40,))
+    later = "2026-03-02T10:00:00+00:00"
+    write_log(log, (2, 3), header=other_run(started=later))
+    b = write_log(tmp_path / "b", (5,), header=other_run(started="2026-03-02T09:20:00+00:00"))
+    for arguments, processed in (
+        ([log], 45),
+        ([log, "--last"], 5),
+        ([log, b], 50),
+        ([log, b, "--last"], 5),
+    ):
+        assert main([*map(str, arguments), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["processed"] == processed
+    assert main(["--compare", str(log), str(b), "--last", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["a"]["processed"] == 5
+
+
 def test_two_logs_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [str(write_log(tmp_path / name, (40,))) for name in "ab"]
     assert main(["--compare", *paths]) == 0

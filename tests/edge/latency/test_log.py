@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from hdrh.histogram import HdrHistogram
 
+from edge.latency.incidents import NOTHING, Incidents, Tally
 from edge.latency.log import LogError, LogWriter
-from edge.latency.read import read_log
+from edge.latency.read import read_log, read_runs
 from edge.latency.recorder import STAGES, STAMPS, Interval
 from edge.latency.summary import summarize
-from tests.edge.latency.logs import HEADER, intervals, write_log
+from tests.edge.latency.logs import HEADER, SECOND, intervals, other_run, write_log
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -109,12 +110,85 @@ def test_a_line_longer_than_a_part_is_written_all_the_same(tmp_path: Path) -> No
     assert read_log(tmp_path / "run.jsonl").reason == "done"
 
 
-def test_an_earlier_log_is_kept(tmp_path: Path) -> None:
+def test_a_log_is_continued_by_the_next_run(tmp_path: Path) -> None:
     path = write_log(tmp_path / "run.jsonl", (40,))
     before = path.read_bytes()
-    write_log(path, (30,))
+    write_log(path, (30, 20), header=other_run(), reason=None)
+    assert path.read_bytes().startswith(before)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.jsonl"]
+    first, second = read_runs(path)
+    assert (first.run, [i.processed for i in first.intervals]) == (HEADER, [40])
+    assert (second.run, [i.processed for i in second.intervals]) == (other_run(), [30, 20])
+    assert (first.reason, second.reason) == ("duration reached", None)
+    assert (first.part, second.part) == (1, 1)
+    assert (first.problems, second.problems) == ([], [])
+
+
+def test_a_service_that_is_started_for_ever_keeps_the_logs_of_better_days(tmp_path: Path) -> None:
+    path = write_log(tmp_path / "run.jsonl", (40, 30, 50))
+    good = path.read_bytes()
+    for number in range(200):  # each is lost at once: a run line and a summary
+        header = other_run(started=f"2026-03-03T00:00:00+00:00 {number}")
+        with LogWriter(path, header, max_bytes=200_000) as writer:
+            writer.close(intervals(())[1], "error: no frame for 60 s")
+    every = [read_runs(file) for file in tmp_path.iterdir()]
+    assert len(every) <= 4
+    assert sum(map(len, every)) == 201
+    oldest = max(tmp_path.iterdir(), key=lambda file: file.name)
+    assert oldest.read_bytes().startswith(good)
+
+
+def test_a_full_log_is_rotated_by_the_next_run(tmp_path: Path) -> None:
+    path = write_log(tmp_path / "run.jsonl", (40,))
+    before = path.read_bytes()
+    with LogWriter(path, other_run(), max_bytes=len(before) + 100):
+        pass
     assert (tmp_path / "run.jsonl.1").read_bytes() == before
-    assert read_log(path).intervals[0].processed == 30
+    assert read_log(path).run == other_run()
+
+
+def test_parts_of_a_continued_log_find_each_other(tmp_path: Path) -> None:
+    path = write_log(tmp_path / "run.jsonl", (40,))
+    taken, run = intervals((40,) * 8)
+    with LogWriter(path, other_run(), max_bytes=12_000, keep=20) as writer:
+        for interval in taken:
+            writer.interval(interval, {})
+        writer.close(run, "done")
+    files = list(tmp_path.iterdir())
+    assert len(files) > 2
+    summary = summarize([log for file in files for log in read_runs(file)])
+    assert [(r.header, len(r.intervals), r.missing_parts) for r in summary.runs] == [
+        (HEADER, 1, 0),
+        (other_run(), 8, 0),
+    ]
+    for stage in STAGES:
+        counts = run.histograms[stage].counts + intervals((40,))[1].histograms[stage].counts
+        assert (summary.histograms[stage].counts == counts).all()
+
+
+@pytest.mark.parametrize("content", [b"notes of mine\n", b'{"kind":"run","format":1,"part":1}\n'])
+def test_what_cannot_be_continued_is_moved_away(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(content)
+    write_log(path, (30,))
+    assert (tmp_path / "run.jsonl.1").read_bytes() == content
+    assert [log.run for log in read_runs(path)] == [HEADER]
+
+
+def test_incidents_are_written_where_there_are_some(tmp_path: Path) -> None:
+    befell = Incidents(pauses=Tally(2, 5 * SECOND, 3 * SECOND), interrupted=1, longest_gap_ns=7)
+    log = lines(write_log(tmp_path / "run.jsonl", (40, 30), incidents=[NOTHING, befell]))
+    assert [line.get("incidents") for line in log[1:]] == [
+        {},
+        *[
+            {
+                "pauses": {"count": 2, "total_ns": 5 * SECOND, "longest_ns": 3 * SECOND},
+                "interrupted": 1,
+                "longest_gap_ns": 7,
+            }
+        ]
+        * 2,  # the interval, and the run
+    ]
 
 
 class FullDisk(io.FileIO):
@@ -228,6 +302,56 @@ def test_a_rotation_that_fails_loses_no_part(
     summary = summarize(logs)
     assert [(i.processed, i.lost) for i in summary.intervals] == [(40, 0), (30, 0), (10, 1)]
     assert summary.runs[0].missing_parts == 0
+
+
+@pytest.mark.parametrize("continued", [True, False])
+def test_a_disk_that_is_full_from_the_start_is_waited_for(
+    continued: bool, tmp_path: Path, full_disk: type[FullDisk]
+) -> None:
+    path = tmp_path / "run.jsonl"
+    taken, run = intervals((40, 30))
+    full_disk.room = 100_000
+    if continued:
+        write_log(path, (50,), header=other_run())
+    before = path.read_bytes() if continued else None
+    full_disk.room = 100
+    with LogWriter(path, HEADER) as writer:
+        assert "No space left" in str(writer.late)
+        assert (path.read_bytes() if path.exists() else None) == before
+        with pytest.raises(LogError, match="No space left"):
+            writer.interval(taken[0], {})
+        full_disk.room = 100_000
+        writer.interval(taken[1], {})
+        writer.close(run, "done")
+    runs = read_runs(path)
+    assert len(runs) == 1 + continued
+    assert not any(log.problems for log in runs)
+    assert [(i.processed, i.lost) for i in runs[-1].intervals] == [(30, 1)]
+
+
+def test_half_a_line_that_cannot_be_taken_back_is_taken_back_later(
+    tmp_path: Path, full_disk: type[FullDisk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.jsonl"
+    taken, run = intervals((40, 30))
+    full_disk.room = 100_000
+    with LogWriter(path, HEADER) as writer:
+        full_disk.room = 700
+        with monkeypatch.context() as patch:
+            patch.setattr(FullDisk, "truncate", _refuse)
+            with pytest.raises(LogError, match="No space left"):
+                writer.interval(taken[0], {})
+        assert path.read_bytes()[-1:] != b"\n"
+        full_disk.room = 100_000
+        writer.interval(taken[1], {})
+        writer.close(run, "done")
+    log = read_log(path)
+    assert [(i.processed, i.lost) for i in log.intervals] == [(30, 1)]
+    assert log.problems == []
+
+
+def _refuse(*_: object) -> int:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:

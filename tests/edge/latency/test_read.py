@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.latency import hdr
+from edge.latency.fields import MAX_LINE_BYTES, MAX_TEXT
 from edge.latency.histogram import Histogram, Layout
+from edge.latency.incidents import NOTHING, Incidents, Tally
 from edge.latency.log import LogError
-from edge.latency.read import MAX_LINE_BYTES, MAX_TEXT, LatencyLog, is_log, read_log
+from edge.latency.read import LatencyLog, is_log, read_log, read_runs
 from edge.latency.recorder import STAGES
-from tests.edge.latency.logs import HEADER, intervals, write_log
+from tests.edge.latency.logs import HEADER, intervals, other_run, write_log
 
 Lines = list[dict[str, Any]]
 # Hypothesis runs a test many times in one temporary folder: each run writes its file anew.
@@ -69,14 +72,18 @@ def test_a_log_cut_off_at_any_byte_reads(tmp_path: Path, whole: bytes, data: st.
             read_bytes(tmp_path, cut)
         return
     log = read_bytes(tmp_path, cut)
-    # A line counts when its last brace is there; its newline may be missing.
-    complete = [line for line in (cut + b"\n").splitlines() if line.endswith(b"}")]
-    kinds = [json.loads(line)["kind"] for line in complete if _is_json(line)]
+    kinds = _complete(cut)
     assert len(log.intervals) == kinds.count("interval")
     assert (log.reason is not None) == ("summary" in kinds)
     is_whole_lines = cut.endswith(b"\n") or len(kinds) == len(cut.splitlines())
     assert len(log.problems) == (0 if is_whole_lines else 1)
     assert all("is cut off" in problem for problem in log.problems)
+
+
+def _complete(cut: bytes) -> list[str]:
+    """Return the kinds of the lines whose last brace is there; their newline may be missing."""
+    complete = [line for line in (cut + b"\n").splitlines() if line.endswith(b"}")]
+    return [json.loads(line)["kind"] for line in complete if _is_json(line)]
 
 
 def _is_json(line: bytes) -> bool:
@@ -85,6 +92,30 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+@REUSED_FOLDER
+@given(data=st.data())
+def test_what_follows_a_cut_log_reads_whole(
+    tmp_path: Path, whole: bytes, data: st.DataObject
+) -> None:
+    """Power is lost at any byte, twice, and the board starts again each time."""
+    path = tmp_path / "run.jsonl"
+    first_line = whole.index(b"\n")
+    path.write_bytes(b"")
+    expected = 0
+    for cut in data.draw(st.lists(st.integers(first_line, len(whole)), min_size=2, max_size=2)):
+        before = path.read_bytes()
+        write_log(path, (12, 0, 9), trace=True, header=HEADER)
+        joint = b"" if before[-1:] in (b"", b"\n") else b"\n"
+        assert path.read_bytes() == before + joint + whole
+        path.write_bytes(before + joint + whole[:cut])
+        expected += _complete(whole[:cut]).count("interval")
+    write_log(path, (12, 0, 9), trace=True, header=other_run())
+    runs = read_runs(path)
+    assert [log.run for log in runs] == [HEADER, HEADER, other_run()]
+    assert sum(len(log.intervals) for log in runs[:2]) == expected
+    assert (len(runs[2].intervals), runs[2].problems) == (3, [])
 
 
 @REUSED_FOLDER
@@ -114,7 +145,7 @@ def test_a_damaged_log_reads_or_is_refused(
         (b"[1, 2]\n", "not a JSON object"),
         (b'{"a": NaN}\n', "not JSON"),
         (b'{"kind": "interval"}\n', "first line is not of kind 'run'"),
-        (b'{"kind": "run", "format": 2}\n', "format is 2, this version reads 1"),
+        (b'{"kind": "run", "format": 3}\n', "format is 3, this version reads 1, 2"),
         (b'{"kind": "run", "format": "\\u001b[31m"}\n', "format is \ufffd"),
         (b'{"kind": "run", "format": 1}\n', "a text is missing"),
         (b"[" * 100_000 + b"\n", "not JSON"),
@@ -178,6 +209,11 @@ INTERVAL, TRACE = 1, 2
         (_set(INTERVAL, "health", "throttled", value=1), "'throttled' is not a list"),
         (_set(INTERVAL, "health", "throttled", value=[1]), "a text is missing"),
         (_set(INTERVAL, "health", "throttled_since_boot", value=1), "since_boot' is not a list"),
+        (_set(INTERVAL, "incidents", value=[]), "'incidents' is not an object"),
+        (_set(INTERVAL, "incidents", value={"pauses": 1}), "'pauses' is not an object"),
+        (_set(INTERVAL, "incidents", value={"pauses": {}}), "'total_ns' is not a whole"),
+        (_set(INTERVAL, "incidents", value={"blank": -1}), "'blank' is not a whole number"),
+        (_set(INTERVAL, "incidents", value={"longest_gap_ns": 1 << 63}), "'longest_gap_ns' is"),
         (_set(INTERVAL, "kind", value="\x1b[2J"), "kind '\ufffd.2J' is unknown"),
         (_set(INTERVAL, value=[]), "not a JSON object"),
         (_set(TRACE, "rows", value=3), "a trace without rows"),
@@ -267,3 +303,50 @@ def test_a_log_of_before_the_camera_was_described_still_reads(tmp_path: Path, wh
 def test_a_board_that_knows_nothing_is_read_as_such(tmp_path: Path) -> None:
     log = read_log(write_log(tmp_path / "run.jsonl", health={}))
     assert {(i.temperature_c, i.throttled) for i in log.intervals} == {(None, None)}
+
+
+def test_incidents_are_read_and_those_of_tomorrow_are_left(tmp_path: Path, whole: bytes) -> None:
+    befell = Incidents(
+        pauses=Tally(2, 5, 3), clock_steps=Tally(1, -9, -9), interrupted=1, longest_gap_ns=7
+    )
+    path = write_log(tmp_path / "run.jsonl", (12, 9), incidents=[befell, NOTHING])
+    assert [i.incidents for i in read_log(path).intervals] == [befell, NOTHING]
+    log = edited(tmp_path, whole, _set(1, "incidents", value={"sunspots": [1], "blank": 2}))
+    assert (log.problems, log.intervals[0].incidents) == ([], Incidents(blank=2))
+
+
+def test_a_log_of_format_1_still_reads(tmp_path: Path, whole: bytes) -> None:
+    def age(lines: Lines) -> None:
+        lines[0]["format"] = 1
+        for line in lines:
+            line.pop("incidents", None)
+
+    log = edited(tmp_path, whole, age)
+    assert (log.problems, len(log.intervals), log.reason) == ([], 3, "duration reached")
+    assert {interval.incidents for interval in log.intervals} == {NOTHING}
+
+
+def test_a_run_line_that_cannot_be_read_is_a_problem(tmp_path: Path, whole: bytes) -> None:
+    foreign = whole.replace(b'"format":2', b'"format":9', 1)
+    runs = read_bytes_of_runs(tmp_path, whole + foreign)
+    assert len(runs) == 1
+    assert "its format is 9" in runs[0].problems[0]
+
+
+def test_many_short_runs_take_little_memory(tmp_path: Path) -> None:
+    short = write_log(tmp_path / "short.jsonl", (2,), reason=None).read_bytes()
+    tracemalloc.start()
+    try:
+        runs = read_bytes_of_runs(tmp_path, short * 200)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(runs) == 200
+    # With all their buckets they would hold 1.6 MB each.
+    assert peak < 30_000_000
+
+
+def read_bytes_of_runs(folder: Path, data: bytes) -> list[LatencyLog]:
+    path = folder / "log.jsonl"
+    path.write_bytes(data)
+    return read_runs(path)

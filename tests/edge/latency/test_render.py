@@ -15,14 +15,15 @@ import pytest
 from edge.errors import MissingExtraError
 from edge.latency import plots
 from edge.latency.compare import compare
+from edge.latency.incidents import NOTHING, Incidents, Tally
 from edge.latency.log import LogError
-from edge.latency.read import read_log
+from edge.latency.read import read_log, read_runs
 from edge.latency.render_html import render_html
 from edge.latency.render_text import render_comparison, render_text
 from edge.latency.report_json import comparison_to_json, to_json
 from edge.latency.summary import Summary, summarize
 from edge.page import LIGHT, milliseconds
-from tests.edge.latency.logs import other_run, write_log
+from tests.edge.latency.logs import SECOND, other_run, write_log
 
 BAD = "<script>alert(1)</script> $x^$"
 
@@ -205,3 +206,83 @@ def test_machines_get_numbers(tmp_path: Path) -> None:
     assert killed["temperature_c"] == {"min": 51.5, "max": 51.5}
     ratios = comparison_to_json(compare(summary, summary))["ratios"]
     assert ratios["total"] == {"p50": 1.0, "p99": 1.0}
+
+
+BEFELL = Incidents(
+    pauses=Tally(2, 5 * SECOND, 4 * SECOND),
+    suspends=Tally(1, 3600 * SECOND, 3600 * SECOND),
+    clock_steps=Tally(1, -90 * SECOND, -90 * SECOND),
+    outages=Tally(3, 70 * SECOND, 60 * SECOND),
+    interrupted=1,
+    broken=2,
+    blank=3,
+    identical=4,
+    resized=5,
+    longest_gap_ns=61 * SECOND,
+)
+
+
+def test_incidents_are_told_in_every_form(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path / "a", (40, 30, 20), incidents=[NOTHING, BEFELL, NOTHING])
+    text = render_text(summary)
+    assert max(map(len, text.splitlines())) <= 80
+    told = (
+        "the loop stood still 2 times, 5.0 s in all, at longest 4.0 s (stopped, swapped out, or",
+        "starved by other work); labelled frames that have such a time in theirs: 1",
+        "the machine slept once, for 1 h 00 min: no figure has that time in it",
+        "the wall clock was set once, by up to -1 min 30 s: no figure has that in it",
+        "the camera was lost 3 times, 1 min 10 s in all, at longest 1 min 00 s",
+        "frames that were no pictures, and were passed over: 2",
+        "frames without contrast (a covered lens, an empty buffer): 3",
+        "frames like the one before to the bit (a frozen picture): 4",
+        "frames of another size than the one before: 5",
+    )
+    flowing = " ".join(text.split())
+    shown = " ".join(render_html(summary).split())
+    for sentence in told:
+        assert sentence in flowing
+        assert sentence[1:] in shown
+    assert "longest time without a frame 1 min 01 s" in flowing
+    assert "longest time without a frame 1 min 01 s" in shown
+    # When it was: the second interval begins after 10 s.
+    assert re.search(r"<td[^>]*>10\.0 s</td>\s*<td[^>]*>the loop stood still", shown)
+    data = to_json(summary)
+    assert data["incidents"]["pauses"] == {
+        "count": 2,
+        "total_ns": 5 * SECOND,
+        "longest_ns": 4 * SECOND,
+    }
+    assert data["incidents"]["longest_gap_ns"] == 61 * SECOND
+    [interval] = data["runs"][0]["incidents"]
+    assert (interval["start_ns"], interval["interrupted"]) == (11 * SECOND, 1)
+
+
+def test_what_did_not_happen_is_not_told(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path / "a", (40, 30))
+    assert "note:" not in render_text(summary)
+    assert "without a frame" not in render_text(summary)
+    assert "Incidents" not in render_html(summary)
+    assert to_json(summary)["unaccounted"] == 0
+
+
+def test_counts_that_do_not_add_up_are_told(tmp_path: Path) -> None:
+    path = write_log(tmp_path / "a", (40, 30))
+    path.write_text(path.read_text().replace('"captured":41,', '"captured":44,', 1))
+    summary = summarize([read_log(path)])
+    assert summary.unaccounted == 3
+    assert "neither processed nor skipped, or the other way round: 3" in " ".join(
+        render_text(summary).split()
+    )
+
+
+def test_many_incidents_and_many_runs_do_not_fill_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    for number in range(60):
+        header = other_run(started=f"2026-03-02T09:14:{number:02d}+00:00", source=f"v4l2:{number}")
+        write_log(path, (2,), header=header, incidents=[BEFELL], reason=f"reason {number}")
+    summary = summarize(read_runs(path))
+    shown, text = render_html(summary), render_text(summary)
+    assert "and 10 intervals more" in shown
+    assert "reason 7 and 52 more" in shown
+    assert "v4l2:7 and 52 more" in text
+    assert len(text) < 5000
