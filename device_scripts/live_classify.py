@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edge.backends import MAX_THREADS
+from edge.broadcast.arguments import Broadcast, add_arguments, prepare
 from edge.classifier import choose_labels, choose_preprocess
 from edge.command import new_parser, run_command
 from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
@@ -48,14 +49,19 @@ def _run(argv: Sequence[str]) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with ServiceManager() as manager:
-        result = _classify(args, stop, manager)
+    with ServiceManager() as manager, prepare(args, is_service=manager.listens) as broadcast:
+        for note in broadcast.notes:
+            _note(note)
+        result = _classify(args, stop, manager, broadcast)
     _print_end(result, args.log, as_json=args.json)
     return 0
 
 
 def _classify(
-    args: argparse.Namespace, stop: threading.Event, manager: ServiceManager
+    args: argparse.Namespace,
+    stop: threading.Event,
+    manager: ServiceManager,
+    broadcast: Broadcast,
 ) -> LiveResult:
     options = LiveOptions(
         top=args.top,
@@ -71,9 +77,11 @@ def _classify(
             _note("no labels in the model and no --labels: classes are shown by number")
         preprocess = choose_preprocess(backend.spec, args.preprocess)
         loop = LiveLoop(backend, preprocess, labels, options)
-        with closing(
-            _open_source(args, ideal_short_side(preprocess, backend.spec.input))
-        ) as source:
+        short_side = ideal_short_side(preprocess, backend.spec.input)
+        with (
+            closing(_open_source(args, short_side)) as source,
+            broadcast.on_air(backend.spec, source, labels, args.log) as listener,
+        ):
             log = None
             if args.log is not None:
                 log = RunLog(args.log, backend.spec, source, options.interval_s)
@@ -98,6 +106,7 @@ def _classify(
                     on_result=on_result,
                     on_waiting=manager.alive,
                     log=log,
+                    listener=listener,
                 )
             finally:
                 if sys.stdout.isatty():
@@ -114,6 +123,8 @@ def _open_source(args: argparse.Namespace, short_side: int | None) -> Source:
 
 def _parser() -> argparse.ArgumentParser:
     parser = new_parser(NAME, "Classify what a camera sees, and log where the time goes.", EXAMPLES)
+    # install.sh reads options too, and does not know what others they might be short for.
+    parser.allow_abbrev = False
     add = parser.add_argument
     add("--model", required=True, type=Path, help="a .tflite or .onnx classifier")
     add(
@@ -165,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--preprocess", choices=tuple(PRESETS), help="for a model without a card: how it was fed")
     add("--json", action="store_true", help="one JSON object a frame, and one for the whole run")
+    add_arguments(parser)
     return parser
 
 

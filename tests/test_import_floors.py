@@ -37,10 +37,13 @@ OWNERS = {
     "onnx": {"converters"},
     "onnxruntime": {"edge.backends.onnx", "calibration", "converters"},
     "picamera2": {"edge.sources.picamera2"},
+    "prometheus_client": {"edge.metrics"},
     "sklearn": {"edge.sources.digit_cards"},
+    "starlette": {"edge.web"},
     "tflite_runtime": {"edge.backends.litert"},
     "torch": {"converters.mobilenet_v2.digits"},
     "tqdm": {"calibration.progress"},
+    "uvicorn": {"edge.web"},
 }
 # The second floor needs its extra for anything at all; below it, what is optional stays so.
 MAY_NEED_EXTRAS = {"converters"}

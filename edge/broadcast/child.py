@@ -1,0 +1,97 @@
+"""The process that broadcasts: takes in what the loop's process sends, and serves it.
+
+    python -m edge.broadcast.child FD
+
+FD is one end of a pair of sockets; what it is to do comes over it, secrets included. It ends when
+the other end is closed, and not by signals: Ctrl-C and service managers mean the loop, which says
+goodbye.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+from edge.broadcast import wire
+from edge.broadcast.view import RunView
+from edge.errors import EdgeError
+from edge.web.access import Access
+from edge.web.guard import App, Guard
+from edge.web.server import WebServer
+
+# What the loop leaves over of the processor, and no more.
+NICENESS = 19
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until the loop's process closes its end. Returns: the exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError):
+        os.nice(NICENESS)
+    try:
+        _broadcast(Connection(int(argv[0])))
+    except EdgeError as error:
+        print(f"edge-live: error: {error}", file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+def _broadcast(connection: Connection) -> None:
+    stream = wire.messages(connection)
+    hello = next(stream, None)
+    if hello is None:
+        return
+    fields = hello.fields
+    view = RunView(
+        facts=fields["facts"],
+        labels=tuple(fields["labels"]),
+        log=fields["log"],
+        watched=lambda: _say_watched(connection),
+    )
+    server = WebServer(_served(view, hello))
+    server.start()
+    for message in stream:
+        view.take(message)
+        if message.kind == "bye":
+            break
+    server.stop()
+
+
+def _say_watched(connection: Connection) -> None:
+    # Where the other end has gone, the stream of messages ends too.
+    with suppress(OSError):
+        connection.send_bytes(wire.WATCHED)
+
+
+def _served(view: RunView, hello: wire.Message) -> list[tuple[socket.socket, App]]:
+    """Return what to serve, on the sockets that came with it."""
+    served: list[tuple[socket.socket, App]] = []
+    guards: list[Guard] = []
+
+    def refused() -> Iterable[tuple[str, str, float]]:
+        number = sum(sum(guard.refused.values()) for guard in guards)
+        yield "edge_requests_refused", "Requests to --web and --metrics that were refused.", number
+
+    for name, descriptor in hello.fields["sockets"].items():
+        listening = socket.socket(fileno=descriptor)
+        token = hello.fields["tokens"].get(name, "")
+        access = Access(hello.fields["hosts"][name], listening.getsockname()[1], token)
+        if name == "--metrics":
+            from edge.metrics import metrics_app
+
+            guard = Guard(metrics_app(view, refused), access)
+        else:
+            raise EdgeError(f"nothing serves {name!r}")
+        guards.append(guard)
+        served.append((listening, guard))
+    return served
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""The script with the process that broadcasts: as a user starts it, and as others see it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.device_scripts.test_as_service import FOR_EVER, ROOT, SCRIPT
+from tests.edge.backends.tiny_models import onnx_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(onnx_model())
+    return path
+
+
+@contextmanager
+def running(model: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the script with a camera that never ends; give it and the URL it says, and end it."""
+    arguments = ["--model", str(model), "--preprocess", "unit", *more]
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(FOR_EVER), *arguments],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as loop:
+        assert loop.stderr is not None
+        said = loop.stderr.readline()
+        url = re.search(r"http://\S+", said)
+        try:
+            assert url is not None, said
+            yield loop, url[0]
+        finally:
+            loop.send_signal(signal.SIGTERM)
+            rest = loop.communicate()[1]
+        # No labels in this model: that alone is said.
+        assert (loop.returncode, len(rest.splitlines())) == (0, 1), rest
+
+
+def until(enough: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 30
+    while not enough():
+        assert time.monotonic() < end_s
+        time.sleep(0.1)
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(n) for task in tasks for n in (task / "children").read_text().split()]
+
+
+def test_metrics_of_a_run(model: Path) -> None:
+    with running(model, "--metrics", "0", "--interval", "0.2") as (loop, url):
+
+        def found() -> dict[str, float]:
+            with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - ours
+                text = answer.read().decode()
+            return {
+                sample.name: sample.value
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+            }
+
+        until(lambda: found()["edge_frames_processed_total"] > 10)
+        seen = found()
+        [broadcast] = children(loop.pid)
+        priority = os.getpriority(os.PRIO_PROCESS, broadcast)
+    assert seen["edge_frames_captured_total"] == (
+        seen["edge_frames_processed_total"] + seen["edge_frames_skipped_total"]
+    )
+    assert seen["edge_frames_processed_total"] > 10
+    assert seen["edge_last_class"] in (0, 1, 2)
+    assert priority == 19
+    with pytest.raises(ProcessLookupError):
+        os.kill(broadcast, 0)
