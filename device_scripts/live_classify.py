@@ -217,7 +217,9 @@ def _status_line(status: Status) -> str:
         best = result.guesses[0]
         seen = f"{best.label} {best.confidence:.0%}"
     if status.outage_ns:
-        seen = f"no frame for {status.outage_ns / 1e9:.0f} s, opening the camera again"
+        seen = status.notice
+    elif status.notice:
+        seen = f"{status.notice} | {seen}"
     return (
         f"{seen} | {status.fps:.1f} fps | p50 {status.p50_ns / 1e6:.1f} ms | "
         f"p99 {status.p99_ns / 1e6:.1f} ms | skipped {status.skipped}"

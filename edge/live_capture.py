@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
+from edge.latency.incidents import Incidents, Tally
+from edge.live_pictures import PictureWatch
 from edge.sources.base import Frame, Source
 from edge.sources.reopening import Outages, ReopeningSource
 
+NS = 1_000_000_000
 CLOSE_TIMEOUT_S = 2.0
+# A picture that does not change for so long is said to the user; until then it may be chance.
+FROZEN_S = 5.0
 
 
 class CaptureThread:
@@ -17,6 +23,9 @@ class CaptureThread:
     A live source does not wait: its newer frame replaces the one that waits, and the loss is
     counted in `skipped`, as are the frames that the source says it missed itself. A file waits
     until its frame has been taken, so that none is lost. Nothing is read before `start`.
+
+    Every frame is `captured` as soon as its fate is known: it was taken, or it was skipped. One
+    that waits has none yet.
     """
 
     def __init__(self, source: Source, prepare: Callable[[Frame], None] | None = None) -> None:
@@ -25,7 +34,11 @@ class CaptureThread:
         self._prepare = prepare
         self._changed = threading.Condition()
         self._waiting: Frame | None = None
+        self._captured = 0
         self._skipped = 0
+        self._pictures = PictureWatch()
+        self._gap = _Gap()
+        self._told = Incidents()  # in all, up to the last call of `incidents`
         self._next_sequence: int | None = None
         self._ended = False
         self._stopping = False
@@ -34,7 +47,14 @@ class CaptureThread:
 
     def start(self) -> None:
         """Begin to read."""
+        self._gap.began_ns = time.monotonic_ns()
         self._thread.start()
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many frames were captured and skipped, of one moment."""
+        with self._changed:
+            return self._captured - (self._waiting is not None), self._skipped
 
     @property
     def skipped(self) -> int:
@@ -56,6 +76,47 @@ class CaptureThread:
     def outages(self) -> Outages:
         """How often, and for how long, the camera was lost."""
         return self._source.outages if isinstance(self._source, ReopeningSource) else Outages()
+
+    def incidents(self, now_ns: int) -> Incidents:
+        """Return what befell the source since the last call."""
+        before, now = self._told, self._so_far(now_ns)
+        self._told = now
+        with self._changed:
+            longest_gap_ns = self._gap.take(now_ns) if self._source.is_live else 0
+        count = now.outages.count - before.outages.count
+        lasted_ns = now.outages.total_ns - before.outages.total_ns
+        longest_ns = now.outages.longest_ns
+        if longest_ns == before.outages.longest_ns:  # it is of an earlier one
+            longest_ns = max(self.outages.last_ns, self.outages.current_ns(now_ns))
+        return Incidents(
+            outages=Tally(count, lasted_ns, longest_ns) if count or lasted_ns else Tally(),
+            broken=now.broken - before.broken,
+            blank=now.blank - before.blank,
+            identical=now.identical - before.identical,
+            resized=now.resized - before.resized,
+            longest_gap_ns=longest_gap_ns,
+        )
+
+    def _so_far(self, now_ns: int) -> Incidents:
+        outages, pictures = self.outages, self._pictures
+        longest_ns = max(outages.longest_ns, outages.current_ns(now_ns))
+        return Incidents(
+            outages=Tally(outages.count, outages.total_ns(now_ns), longest_ns),
+            broken=self._source.broken_count,
+            blank=pictures.blank,
+            identical=pictures.identical,
+            resized=pictures.resized,
+        )
+
+    def notice(self, now_ns: int) -> str:
+        """Return what is wrong with the camera now, in a few words; "" where nothing is."""
+        lost_ns = self.outages.current_ns(now_ns)
+        if lost_ns:
+            return f"no frame for {lost_ns / NS:.0f} s, opening the camera again"
+        since_ns = self._pictures.frozen_since_ns
+        if since_ns is not None and now_ns - since_ns >= FROZEN_S * NS:
+            return f"the picture has not changed for {(now_ns - since_ns) / NS:.0f} s"
+        return "the picture is blank" if self._pictures.is_blank else ""
 
     def is_within_time(self, now_ns: int) -> bool:
         """Return whether the source is one that gives up by itself, and has time left for it.
@@ -106,8 +167,14 @@ class CaptureThread:
                 frame = self._source.read()
                 if frame is None:
                     break
+                if self._source.is_live:
+                    self._pictures.look(frame.pixels, frame.arrived_ns)
                 if self._prepare is not None:
-                    self._prepare(frame)
+                    try:
+                        self._prepare(frame)
+                    except Exception:
+                        self._count(frame, lost=1)
+                        raise
                 self._hand_over(frame)
         except Exception as error:  # noqa: BLE001 - the loop's thread raises it
             self._error = error
@@ -125,10 +192,35 @@ class CaptureThread:
 
     def _hand_over(self, frame: Frame) -> None:
         with self._changed:
-            if self._waiting is not None:
-                self._skipped += 1
-            if self._next_sequence is not None:
-                self._skipped += max(0, frame.sequence - self._next_sequence)
-            self._next_sequence = frame.sequence + 1
+            self._count(frame, lost=int(self._waiting is not None))
             self._waiting = frame
             self._changed.notify_all()
+
+    def _count(self, frame: Frame, lost: int) -> None:
+        missed = 0
+        if self._next_sequence is not None:
+            missed = max(0, frame.sequence - self._next_sequence)
+        self._next_sequence = frame.sequence + 1
+        self._captured += missed + 1
+        self._skipped += missed + lost
+        self._gap.arrived(frame.arrived_ns)
+
+
+class _Gap:
+    """The longest time between two frames. `began_ns` is when the last one came, or reading began.
+
+    What lies between two calls of `take` counts for each of the two as far as it lies before it.
+    """
+
+    def __init__(self) -> None:
+        self.began_ns = 0
+        self._longest_ns = 0
+
+    def arrived(self, now_ns: int) -> None:
+        self._longest_ns = max(self._longest_ns, now_ns - self.began_ns)
+        self.began_ns = now_ns
+
+    def take(self, now_ns: int) -> int:
+        """Return the longest since the last call, the one that goes on now included."""
+        longest_ns, self._longest_ns = max(self._longest_ns, now_ns - self.began_ns), 0
+        return longest_ns

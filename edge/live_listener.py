@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from edge.latency.recorder import Interval
+from edge.live_types import Result, Status
 from edge.sources.base import Frame
-
-if TYPE_CHECKING:
-    from edge.live import Result, Status
 
 
 class Listener(Protocol):

@@ -2,7 +2,8 @@
 
     {"kind": "run", "format": 2, "part": 1, ...}      what runs, where: a RunHeader
     {"kind": "interval", "captured": ..., "incidents": {...}, "stages": {"inference": {...}}, ...}
-    {"kind": "trace", "columns": [...], "rows": [...]}  with traces: after its interval
+    {"kind": "trace", "columns": [...], "rows": [...], "interrupted": [...]}
+                                                       with traces, after its interval
     {"kind": "summary", "reason": ..., ...}            the whole run; a killed run has none
 
 The next run follows in the same file. `incidents` holds the fields of `incidents.Incidents` that
@@ -280,13 +281,10 @@ def _stage_json(histogram: Histogram) -> dict[str, Any]:
 def _trace_lines(interval: Interval) -> list[bytes]:
     columns = [f"{stamp}_ns" for stamp in STAMPS]
     rows: I64 = interval.trace
-    return [
-        _line(
-            {
-                "kind": "trace",
-                "columns": columns,
-                "rows": rows[first : first + TRACE_ROWS_A_LINE].tolist(),
-            }
-        )
-        for first in range(0, len(rows), TRACE_ROWS_A_LINE)
-    ]
+    lines = []
+    for first in range(0, len(rows), TRACE_ROWS_A_LINE):
+        last = first + TRACE_ROWS_A_LINE
+        interrupted = [row - first for row in interval.interrupted if first <= row < last]
+        body = {"columns": columns, "rows": rows[first:last].tolist(), "interrupted": interrupted}
+        lines.append(_line({"kind": "trace"} | body))
+    return lines

@@ -29,7 +29,8 @@ class Interval:
 
     Of `captured` frames `processed` got a label; `skipped` were replaced by a newer one before they
     were looked at, or missed by the source itself, as it says by the frames' numbers.
-    `incidents` are what was noticed in it.
+    `incidents` are what was noticed in it; `interrupted` are the rows of `trace` that a pause or a
+    suspend is part of.
     `histograms` has one for each of STAGES; they belong to the interval and do not change.
     `trace` is int64 [frames, 6], the stamps in the order of STAMPS; empty unless asked for.
     """
@@ -42,6 +43,7 @@ class Interval:
     histograms: Mapping[str, Histogram]
     trace: I64
     incidents: Incidents = NOTHING
+    interrupted: tuple[int, ...] = ()
 
 
 class Recorder:
@@ -98,6 +100,11 @@ class Recorder:
         if self._held == len(self._stamps):
             self._fold()
 
+    def mark_interrupted(self) -> None:
+        """Note that a pause or a suspend is part of the last frame's time."""
+        if self._trace is not None:
+            self._interrupted.append(self._processed + self._held - 1)
+
     def percentile(self, stage: str, percent: float) -> int:
         """Return a percentile, in ns, of the interval in progress; 0 where it has no frame."""
         self._fold()
@@ -122,6 +129,7 @@ class Recorder:
             histograms=MappingProxyType(self._histograms),
             trace=np.concatenate(self._trace) if self._trace else _no_trace(),
             incidents=incidents,
+            interrupted=tuple(self._interrupted),
         )
         for stage, histogram in self._histograms.items():
             self._run[stage].merge(histogram)
@@ -147,6 +155,7 @@ class Recorder:
     def _open_interval(self, start_ns: int) -> None:
         self._start_ns = start_ns
         self._processed = 0
+        self._interrupted: list[int] = []
         self._histograms = {stage: Histogram() for stage in STAGES}
         if self._trace is not None:
             self._trace = []

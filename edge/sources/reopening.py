@@ -38,12 +38,25 @@ class Outages:
     """How often a source was lost since it was first opened, and for how long.
 
     An outage lasts from the last frame before it to the first one after it. `ended_ns` is the sum
-    of those that are over; `since_ns` is when the one that goes on began (None: there is none).
+    of those that are over, `longest_ns` and `last_ns` one of them; `since_ns` is when the one that
+    goes on began (None: there is none).
     """
 
     count: int = 0
     ended_ns: int = 0
+    longest_ns: int = 0
+    last_ns: int = 0
     since_ns: int | None = None
+
+    def begun_at(self, since_ns: int) -> Outages:
+        """Return these and one that goes on since this moment."""
+        return replace(self, count=self.count + 1, since_ns=since_ns)
+
+    def ended_by(self, now_ns: int) -> Outages:
+        """Return these with the one that goes on ended."""
+        gone_ns = self.current_ns(now_ns)
+        longest_ns = max(self.longest_ns, gone_ns)
+        return Outages(self.count, self.ended_ns + gone_ns, longest_ns, gone_ns)
 
     def total_ns(self, now_ns: int) -> int:
         """Return the time without a camera, that of the outage that goes on included."""
@@ -224,7 +237,7 @@ class ReopeningSource:
             return  # it goes on
         if since_ns - self._steady_ns > MAX_DELAY_S * NS:
             self._delay_s = self._first_delay_s
-        self.outages = replace(outages, count=outages.count + 1, since_ns=since_ns)
+        self.outages = outages.begun_at(since_ns)
         self._say(f"{error}. It is closed and opened again")
 
     def _require_hope(self, cause: SourceError) -> float:
@@ -248,7 +261,7 @@ class ReopeningSource:
         outages = self.outages
         if outages.since_ns is not None:
             gone_ns = frame.arrived_ns - outages.since_ns
-            self.outages = Outages(outages.count, outages.ended_ns + gone_ns)
+            self.outages = outages.ended_by(frame.arrived_ns)
             self._steady_ns = frame.arrived_ns
             self._say(f"{self.name}: frames again, after {gone_ns / NS:.1f} s without")
         self._good_ns = frame.arrived_ns

@@ -77,7 +77,12 @@ class Hang:
     """`read` and `close` come back only when `Script.released` is set."""
 
 
-Step: TypeAlias = Frames | Fail | Stall | Hang
+@dataclass(frozen=True)
+class End:
+    """`read` returns None: the source is at its end."""
+
+
+Step: TypeAlias = Frames | Fail | Stall | Hang | End
 
 
 @dataclass
@@ -126,6 +131,8 @@ class ScriptedCamera:
             step = script.steps.popleft() if script.steps else Stall()
             if isinstance(step, Frames):
                 return self._frame(step)
+            if isinstance(step, End):
+                return None
             if isinstance(step, Hang):
                 self._is_hanging = True
                 script.released.wait()

@@ -69,7 +69,7 @@ def test_a_camera_that_fails_is_opened_again_and_its_frames_go_on(world: World) 
     assert [frame.sequence for frame in read(source, 5)] == [0, 1, 2, 3, 4]
     assert script.opened == 2
     assert world.waits == [0.5, 1.0, 2.0]
-    assert source.outages == Outages(1, 3_500_000_000)
+    assert source.outages == Outages(1, 3_500_000_000, 3_500_000_000, 3_500_000_000)
     assert world.said == [
         "scripted: unplugged. It is closed and opened again",
         "scripted: frames again, after 3.5 s without",
@@ -118,7 +118,8 @@ def test_a_flapping_camera_is_opened_less_and_less_often(world: World) -> None:
     source = world.source(script)
     assert len(read(source, 8)) == 8
     assert world.waits == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
-    assert source.outages == Outages(8, sum(round(wait * NS) for wait in world.waits))
+    waits_ns = [round(wait * NS) for wait in world.waits]
+    assert source.outages == Outages(8, sum(waits_ns), max(waits_ns), waits_ns[-1])
     # One that has worked for a while is trusted again.
     script.steps.extend([Frames(1), Fail("loose cable"), Frames(1)])
     world.now_ns += 16 * NS
@@ -245,6 +246,6 @@ def test_a_stall_is_the_sources_to_end() -> None:
 
 def test_outages_say_how_long_they_last() -> None:
     assert Outages().total_ns(5) == Outages().current_ns(5) == 0
-    assert Outages(2, 30, 100).total_ns(107) == 37
+    assert Outages(2, 30, 20, 10, 100).total_ns(107) == 37
     assert reopening.is_picture(Frame(solid(0)[:, :, 0], "gray", 0, 0, 0))
     assert not reopening.is_picture(Frame(solid(0)[0, :, 0], "gray", 0, 0, 0))
