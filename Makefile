@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= build/demo
 
-.PHONY: help demo test check format conformance fuzz zoo bench train clean
+.PHONY: help demo test check format conformance fuzz zoo bench pi-lab train clean
 help:
 	@echo "make demo         convert the bundled model, run it on a replayed camera, report"
 	@echo "make test         checks and tests, as CI runs them"
@@ -13,6 +13,7 @@ help:
 	@echo "make fuzz         ten thousand damaged models: each is refused in a sentence, or right"
 	@echo "make zoo          convert classifiers of torchvision and timm (installs both: gigabytes)"
 	@echo "make bench        measure on real models (needs ../shared; see tests/benchmarks)"
+	@echo "make pi-lab       the loop on the real picamera2, on a PC and on an emulated Pi (downloads 500 MB)"
 	@echo "make train        train the bundled model again"
 	@echo "make clean        remove what these made"
 
@@ -95,6 +96,11 @@ $(ZOO)/.installed: pyproject.toml
 
 zoo: $(ZOO)/.installed
 	$(ZOO)/bin/python -m tests.zoo --exporter $(EXPORTER)
+
+# Optional, and needs mmdebstrap, unshare and qemu-aarch64-static: without, it says so and is done.
+# The machines are kept in ~/.cache/edge-deploy/pi-lab.
+pi-lab: $(VENV)/.demo
+	$(BIN)/python -m tests.pi_lab $(MACHINES)
 
 train: $(VENV)/.train
 	$(BIN)/python -m converters.mobilenet_v2.digits.train --out $(dir $(DIGITS))

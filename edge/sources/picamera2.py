@@ -20,6 +20,16 @@ from edge.sources.pixel_formats import Stream
 from edge.tensors import U8
 
 TIMEOUT_S = 5.0
+# What picamera2 raises when a camera refuses or is gone; its own state is then what fails.
+PICAMERA2_ERRORS = (
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 # A camera that was asked for fewer frames is given the time of so many.
 TIMEOUT_FRAMES = 3
 
@@ -98,6 +108,9 @@ class Picamera2Source:
         width, height = given["size"]
         stream = Stream(setup.stream, given["format"], width, height, given["stride"])
         self.details["stream"] = str(stream)
+        colours, asked = camera.camera_configuration()["colour_space"], setup.wanted["colour_space"]
+        if stream.layout.is_yuv and str(colours) != str(asked):
+            self.details["colours"] = f"{_plain(colours)}, taken for {_plain(asked)}"
         camera.start()
         return stream
 
@@ -125,7 +138,7 @@ class Picamera2Source:
                 f"{self.name}: no frame for {self._timeout_s:g} s; the camera has stalled. "
                 "Check its cable and power"
             ) from cause
-        except (RuntimeError, OSError, AttributeError, ValueError) as cause:
+        except PICAMERA2_ERRORS as cause:
             if self._closed:
                 return None  # picamera2 gave up what the request needs
             raise SourceError(f"{self.name}: the camera failed ({cause})") from cause
@@ -174,7 +187,7 @@ class Picamera2Source:
             yield
         except SourceError as error:
             raise SourceError(f"{self.name}: {error}") from error
-        except (RuntimeError, MemoryError, OSError) as cause:
+        except PICAMERA2_ERRORS as cause:
             chain = _chain(cause)
             if "busy" in chain.lower():
                 advice = "another process uses it (see `sudo fuser -v /dev/media*`); stop that"
@@ -188,6 +201,10 @@ class Picamera2Source:
 def _buffer_number(request: Any) -> int | None:  # noqa: ANN401 - picamera2 has no types
     buffer = next(iter(request.request.buffers.values()), None)
     return None if buffer is None else int(buffer.metadata.sequence)
+
+
+def _plain(colour_space: object) -> str:
+    return str(colour_space).removeprefix("<libcamera.ColorSpace '").removesuffix("'>")
 
 
 def list_cameras() -> list[str]:

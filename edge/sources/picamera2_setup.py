@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edge.sources.base import SIZE
-from edge.sources.sensor_modes import choose_mode, read_modes, stream_size, whole_modes
+from edge.sources.sensor_modes import SensorMode, choose_mode, read_modes, stream_size, whole_modes
 
 # One that the sensor fills, one that waits, one that we copy from. More only take contiguous
 # memory, of which a Pi has little, and make frames older.
@@ -84,9 +84,10 @@ def _scene(
     fps: float | None,
 ) -> tuple[int, int]:
     """Return the size that shows the whole scene, and ask for a mode that sees it."""
-    modes = read_modes(camera.sensor_modes)
+    modes = _modes(camera, setup)
     whole = max(whole_modes(modes), key=lambda mode: mode.area_seen, default=None)
-    size = stream_size(SIZE if whole is None else whole.seen, short_side)
+    sensor = camera.camera_properties.get("PixelArraySize", SIZE)
+    size = stream_size(sensor if whole is None else whole.seen, short_side)
     mode = choose_mode(modes, size, fps)
     # Without a raw stream the sensor's own picture is kept in no buffer of ours.
     setup.wanted["raw"] = None
@@ -99,6 +100,15 @@ def _scene(
         if fps is not None and fps > mode.fps:
             setup.details["fps"] = f"{fps:g} asked; the mode has at most {mode.fps:g}"
     return size
+
+
+def _modes(camera: Any, setup: Setup) -> list[SensorMode]:  # noqa: ANN401
+    try:
+        return read_modes(camera.sensor_modes)
+    except (RuntimeError, OSError, KeyError) as error:
+        # It makes buffers for the largest mode, for which a small board may have no memory.
+        setup.details["sensor mode"] = f"libcamera's choice: the modes cannot be read ({error})"
+        return []
 
 
 def _controls(

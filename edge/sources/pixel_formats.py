@@ -27,6 +27,11 @@ class PixelFormat:
     conversion: int | None = None
     is_planar: bool = False
 
+    @property
+    def is_yuv(self) -> bool:
+        """Whether the colours are what some standard makes of RGB."""
+        return self.row_bytes < 3
+
 
 # libcamera names formats by the bits of a little-endian word: "BGR888" lies in memory as R, G, B
 # (https://libcamera.org/api-html/formats_8h.html, and DRM's fourcc codes that it takes over).

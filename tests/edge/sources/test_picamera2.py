@@ -88,12 +88,16 @@ class FakeCamera:
     drops = 0
     format_given: str | None = None
     size_given: tuple[int, int] | None = None
+    colours_given: str | None = None
+    modes_error: Exception | None = None
 
     def __init__(self, number: int) -> None:
         if self.open_error is not None:
             raise RuntimeError("Camera __init__ sequence did not complete.") from self.open_error
         assert number < len(self.cameras)
-        self.camera_properties = {"ColorFilterArrangement": 0} if self.is_sensor else {}
+        self.camera_properties: dict[str, Any] = {}
+        if self.is_sensor:
+            self.camera_properties = {"ColorFilterArrangement": 0, "PixelArraySize": (4608, 2592)}
         self.camera_controls = {"FrameDurationLimits": (1, 10**6, 1)} if self.is_sensor else {}
         self.given = 0
         self.held = 0
@@ -112,6 +116,8 @@ class FakeCamera:
     def sensor_modes(self) -> list[dict[str, Any]]:
         assert self.is_sensor
         assert not self.started  # it configures the camera for each
+        if self.modes_error is not None:
+            raise self.modes_error
         return sensor_modes(self.modes)
 
     def create_video_configuration(self, **config: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -125,14 +131,18 @@ class FakeCamera:
             assert config["lores"]["format"] == "YUV420"
             assert config["lores"]["size"] <= config["main"]["size"]
         if self.is_sensor:
+            assert config["raw"] is None
+        if "sensor" in config:
             sizes = [(mode[0], mode[1]) for mode in self.modes]
             sensor = config["sensor"]
             assert (sensor["output_size"], sensor["bit_depth"]) in sizes
-            assert config["raw"] is None
         return config
 
     def configure(self, config: dict[str, Any]) -> None:
         self.config = config
+
+    def camera_configuration(self) -> dict[str, Any]:
+        return {"colour_space": self.colours_given or self.config["colour_space"]}
 
     def stream_configuration(self, name: str) -> dict[str, Any]:
         asked: dict[str, Any] = self.config[name]
@@ -252,6 +262,16 @@ def test_a_mode_that_sees_the_whole_scene_is_asked_for(fake: type[FakeCamera]) -
     assert fake.last.config["sensor"] == {"output_size": (640, 480), "bit_depth": 10}
 
 
+def test_modes_that_cannot_be_read_are_libcameras_choice(fake: type[FakeCamera]) -> None:
+    fake.modes_error = OSError(12, "Cannot allocate memory")
+    source = Picamera2Source(short_side=256)
+    assert "sensor" not in fake.last.config
+    # The whole of the sensor's pixels.
+    assert fake.last.config["lores"]["size"] == (456, 256)
+    assert "the modes cannot be read ([Errno 12] Cannot alloc" in source.details["sensor mode"]
+    assert source.read() is not None
+
+
 def test_another_camera_is_asked_for_what_every_one_has(fake: type[FakeCamera]) -> None:
     fake.is_sensor = False
     fake.format_given, fake.size_given = "NV12", (800, 600)
@@ -266,6 +286,16 @@ def test_another_camera_is_asked_for_what_every_one_has(fake: type[FakeCamera]) 
     assert source.details["stream"] == "main NV12 800x600, rows of 896 bytes"
     assert config["controls"] == {}
     assert source.details["fps"] == "10 asked; the camera has no such setting"
+    assert "colours" not in source.details
+
+
+def test_colours_of_another_standard_are_said(fake: type[FakeCamera]) -> None:
+    fake.colours_given = "<libcamera.ColorSpace 'Rec709'>"
+    source = Picamera2Source()
+    assert source.details["colours"] == "Rec709, taken for BT.601, limited range"
+    # RGB is RGB.
+    fake.platform = Platform.PISP
+    assert "colours" not in Picamera2Source().details
 
 
 def test_a_gap_in_the_buffers_numbers_is_a_gap_of_ours(fake: type[FakeCamera]) -> None:
@@ -369,6 +399,7 @@ def test_absent_camera(fake: type[FakeCamera]) -> None:
         (RuntimeError("Failed to acquire camera: Device or resource busy"), "another process uses"),
         (OSError(12, "Cannot allocate memory"), "no memory for its buffers"),
         (RuntimeError("Initialization failed."), "check that `rpicam-hello` works"),
+        (TypeError("unexpected keyword argument 'sensor'"), "check that `rpicam-hello` works"),
     ],
 )
 def test_a_camera_that_refuses(fake: type[FakeCamera], error: Exception, advice: str) -> None:

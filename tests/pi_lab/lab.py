@@ -1,0 +1,76 @@
+"""One machine of the lab, and how programs are run on it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.pi_lab.machine import Machine, enter
+
+# A run takes seconds, emulated a minute; what takes longer hangs.
+LIMIT_S = {False: 120, True: 600}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a program did: its exit status, and the lines that it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def trouble(self) -> str:
+        """The exit status, and what was said last."""
+        return f"exit status {self.status}: {' | '.join(self.err.strip().splitlines()[-4:])}"
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Its output, one JSON object a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass
+class Lab:
+    """One machine, and the folder that it shares with this process (there: /lab)."""
+
+    machine: Machine
+    root: Path
+    folder: Path
+    faults: list[str] = field(default_factory=list)
+
+    def run(
+        self,
+        module: str,
+        *arguments: str,
+        fps: float = 30.0,
+        during: Callable[[], None] | None = None,
+    ) -> Ended:
+        """Run a module of `inside/`; its camera gives `fps`. `during` runs beside it."""
+        command = ["-m", f"tests.pi_lab.inside.{module}", *arguments]
+        line = enter(self.machine, self.root, self.folder, command, {"PI_LAB_FPS": str(fps)})
+        limit_s = LIMIT_S[self.machine.is_emulated]
+        if during is not None:
+            threading.Thread(target=during, daemon=True).start()
+        with subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as child:
+            try:
+                out, err = child.communicate(timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                out, err = child.communicate()
+                return Ended(124, out, f"{err}\nended after {limit_s} s")
+        return Ended(child.returncode, out, err)
+
+    def check(self, title: str, faults: Sequence[str]) -> None:
+        """Say what a check found."""
+        print(f"  {'FAILED' if faults else 'ok    '} {title}", flush=True)
+        for fault in faults:
+            print(f"         {fault}", flush=True)
+        self.faults += [f"{title}: {fault}" for fault in faults]
