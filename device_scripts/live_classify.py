@@ -21,7 +21,7 @@ from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
 from edge.live_log import RunLog
 from edge.preprocess import PRESETS, ideal_short_side
 from edge.service import ServiceManager
-from edge.sources import KINDS, open_source
+from edge.sources import KINDS, PACES, PIXEL_FORMATS, open_source
 from edge.sources.base import CameraLostError, Source
 from edge.sources.reopening import MAX_OUTAGE_S, keep_open
 from edge.text import cut, printable
@@ -115,7 +115,13 @@ def _classify(
 
 def _open_source(args: argparse.Namespace, short_side: int | None) -> Source:
     return keep_open(
-        lambda: open_source(args.source, fps=args.fps, short_side=short_side),
+        lambda: open_source(
+            args.source,
+            fps=args.fps,
+            short_side=short_side,
+            pixel_format=args.pixel_format,
+            pace=args.pace,
+        ),
         max_outage_s=args.max_outage,
         fps=args.fps,
     )
@@ -136,6 +142,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--labels", type=Path, help="one class name a line (default: those in the model)")
     add("--source", default="auto", help=f"one of: {KINDS} (default: auto)")
     add("--fps", type=_within(float, *FPS), help="frames per second to ask of a camera")
+    add(
+        "--pixel-format",
+        choices=PIXEL_FORMATS,
+        help="of a V4L2 camera (default: YUYV, but MJPG where only that is fast enough)",
+    )
+    add(
+        "--pace",
+        choices=PACES,
+        default="fast",
+        help="play a video as fast as it is classified, without loss, or at its own pace (pictures "
+        "at --fps), as a camera would (default: fast)",
+    )
     add(
         "--max-outage",
         type=_within(float, *SECONDS),

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from edge.sources.base import Frame, SourceError, Timestamps
+from edge.sources.decode import decode
 from edge.tensors import U8
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 MAX_FILE_BYTES = 64 << 20
-
-_JPEG = b"\xff\xd8"
-# What begins a segment, or ends the picture: no byte of a scan (0x00), no restart in it (0xd0 to
-# 0xd7), no mark without a length (0x01, 0xd8), and of several 0xff the last.
-_JPEG_MARK = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
-_JPEG_END = b"\xd9"
 
 
 def read_image(path: Path) -> U8 | None:
@@ -30,27 +21,7 @@ def read_image(path: Path) -> U8 | None:
     """
     if not path.is_file() or not 0 < path.stat().st_size <= MAX_FILE_BYTES:
         return None
-    data = path.read_bytes()
-    if data.startswith(_JPEG) and _is_cut_jpeg(data):
-        return None
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
-    # imdecode gives None for what it cannot decode, though its annotation does not say so.
-    return None if pixels is None else np.asarray(pixels, np.uint8)
-
-
-def _is_cut_jpeg(data: bytes) -> bool:
-    # The decoder fills what is missing with grey and does not say so. Segments are passed over by
-    # their lengths, as they may hold other pictures; what lies behind the end is not looked at,
-    # where phones put whole films.
-    at = len(_JPEG)
-    while mark := _JPEG_MARK.search(data, at):
-        if mark[1] == _JPEG_END:
-            return False
-        at = mark.end() + int.from_bytes(data[mark.end() : mark.end() + 2])
-    return True
+    return decode(path.read_bytes())
 
 
 class FolderSource:

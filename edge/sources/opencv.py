@@ -4,10 +4,30 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import cv2
 
 from edge.tensors import U8
+
+FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+
+
+@contextmanager
+def ffmpeg_options(options: Mapping[str, str]) -> Iterator[None]:
+    """Let captures that are opened inside have these options of FFmpeg, which has no other way in.
+
+    What the user has set in the environment wins.
+    """
+    if FFMPEG_OPTIONS in os.environ:
+        yield
+        return
+    os.environ[FFMPEG_OPTIONS] = "|".join(f"{name};{value}" for name, value in options.items())
+    try:
+        yield
+    finally:
+        del os.environ[FFMPEG_OPTIONS]
 
 
 class Capture:
@@ -21,7 +41,8 @@ class Capture:
 
         A capture that could not be opened is one whose `is_open` is False.
         """
-        # What fails is said once, by us: OpenCV and FFmpeg would say it in five lines of their own.
+        # What fails is said once, by us: OpenCV and FFmpeg would say it in five lines of their own,
+        # with the password of a stream in them.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         self._lock = threading.Lock()
@@ -40,8 +61,19 @@ class Capture:
             self._release()
         return value
 
+    def set(self, prop: int, value: float) -> bool:
+        """Change a property, and return whether the capture says that it took it."""
+        with self._lock:
+            taken = not self.closed and bool(self._capture.set(prop, value))
+        if self.closed:
+            self._release()
+        return taken
+
     def read(self) -> U8 | None:
-        """Return the next picture, uint8 [H, W, 3] B, G, R, owned by the caller; else None."""
+        """Return the next picture, uint8 [H, W, 3] B, G, R, owned by the caller; else None.
+
+        A camera that was told not to convert gives what it sent, uint8 [1, bytes].
+        """
         with self._lock:
             good, pixels = (False, None) if self.closed else self._capture.read()
         if self.closed:

@@ -4,26 +4,49 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
 from edge.processes import processes_using
 from edge.sources.base import SIZE, Frame, SourceError, Timestamps
+from edge.sources.decode import decode
+from edge.sources.frame_count import FrameCount
 from edge.sources.opencv import Capture
+from edge.sources.usual_interval import UsualInterval
+from edge.text import printable
 
 # A driver's stamp that lies further back than this is on another clock.
 MAX_DRIVER_AGE_NS = 10_000_000_000
+# How long every picture may be broken before the camera is.
+MAX_BROKEN_NS = 10_000_000_000
+# One that is filled, and one that is read: in more of them, frames would grow old.
+BUFFERS = 2
+DEFAULT_FPS = 30.0
+# A rate that is lower than asked by more is another rate (29.97 for 30 is not).
+SAME_RATE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What a camera agreed to. `fps` is 0 where it does not say."""
+
+    pixel_format: str
+    width: int
+    height: int
+    fps: float
 
 
 class V4l2Source:
     """A V4L2 camera. A frame is read when it is opened, so that a camera that opens also works.
 
-    `Frame.sequence` counts what was read: OpenCV does not say what the driver dropped.
+    OpenCV does not hand on the driver's count of frames, but its stamps: a distance of several
+    frame durations between two is a gap in `Frame.sequence`. Pictures in MJPG that are cut off or
+    cannot be decoded are passed over and counted. `details`: what was agreed with the camera.
     """
 
     is_live = True
-    broken_count = 0
 
     def __init__(
         self,
@@ -31,39 +54,64 @@ class V4l2Source:
         *,
         size: tuple[int, int] = SIZE,
         fps: float | None = None,
+        pixel_format: str | None = None,
         proc: Path = Path("/proc"),
     ) -> None:
         """Open `device` (/dev/videoN).
 
         Args: size: width and height to ask for (a camera may give others); fps: rate to ask for;
-            proc: where the processes are listed.
-        Raises: SourceError: the camera is absent, busy, not allowed, or gives nothing.
+            pixel_format: "YUYV" or "MJPG" (None: YUYV, but MJPG where only that comes at the
+            rate, and whatever OpenCV can read where the camera has neither); proc: where the
+            processes are listed.
+        Raises: SourceError: the camera is absent, busy, not allowed, gives nothing, or another
+            format than the one asked for.
         """
         self.name = device_name(device)
+        self.broken_count = 0
         _require_access(device)
-        self._capture = Capture(str(device), cv2.CAP_V4L2, _properties(size, fps))
-        self._given = 0
+        self._capture, agreed = _negotiate(device, size, fps, pixel_format)
+        self.details = {
+            "pixel format": agreed.pixel_format,
+            "size": f"{agreed.width}x{agreed.height}",
+            "frames per second": f"{agreed.fps:g}" if agreed.fps else "unknown",
+        }
+        # In the place of one that it cannot decode, OpenCV leaves the last picture, and says
+        # nothing: compressed ones are taken as they come.
+        self._is_encoded = agreed.pixel_format == "MJPG"
+        if self._is_encoded:
+            self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         if not self._capture.is_open or self._capture.read() is None:
             self._capture.close()
             raise SourceError(_no_picture(device, proc))
         # That frame is not given to anyone: it would be old before the loop begins.
         stamp_ns = self._driver_ns(time.monotonic_ns())
         self.timestamps: Timestamps = "driver" if stamp_ns else "arrival"
+        self._count = FrameCount()
+        self._usual = UsualInterval(agreed.fps)
 
     def read(self) -> Frame | None:
         """Return the next frame. Raises: SourceError: the camera was lost or gave none for 10 s."""
-        pixels = self._capture.read()
-        if pixels is None:
-            if self._capture.closed:
-                return None
-            raise SourceError(
-                f"{self.name}: the camera stopped giving frames; see that it is still plugged in"
-            )
-        arrived_ns = time.monotonic_ns()
-        captured_ns = self._driver_ns(arrived_ns) or arrived_ns
-        frame = Frame(pixels, "bgr", self._given, captured_ns, arrived_ns)
-        self._given += 1
-        return frame
+        begin_ns = time.monotonic_ns()
+        while True:
+            raw = self._capture.read()
+            if raw is None:
+                if self._capture.closed:
+                    return None
+                raise SourceError(
+                    f"{self.name}: the camera stopped giving frames; see that it is plugged in"
+                )
+            arrived_ns = time.monotonic_ns()
+            driver_ns = self._driver_ns(arrived_ns)
+            sequence = self._count.next(None, driver_ns or None, self._usual.next(driver_ns))
+            pixels = decode(raw.tobytes()) if self._is_encoded else raw
+            if pixels is not None:
+                return Frame(pixels, "bgr", sequence, driver_ns or arrived_ns, arrived_ns)
+            self.broken_count += 1
+            if arrived_ns - begin_ns > MAX_BROKEN_NS:
+                raise SourceError(
+                    f"{self.name}: no picture could be decoded for {MAX_BROKEN_NS // 10**9} s; try "
+                    "another cable or USB port, or --pixel-format YUYV"
+                )
 
     def _driver_ns(self, now_ns: int) -> int:
         """Return the driver's stamp of the frame just read, 0 where it is of another clock."""
@@ -82,11 +130,60 @@ def device_name(device: Path) -> str:
     return f"v4l2:{number}" if number.isdigit() else str(device)
 
 
-def _properties(size: tuple[int, int], fps: float | None) -> list[int]:
-    properties = [cv2.CAP_PROP_FRAME_WIDTH, size[0], cv2.CAP_PROP_FRAME_HEIGHT, size[1]]
+def _negotiate(
+    device: Path, size: tuple[int, int], fps: float | None, pixel_format: str | None
+) -> tuple[Capture, Negotiated]:
+    """Open the camera, and return what it agreed to. What cannot be opened agreed to nothing.
+
+    Raises: SourceError: it gives another format than the one named.
+    """
+    capture, agreed = _ask(device, size, fps, pixel_format or "YUYV")
+    if not capture.is_open:
+        return capture, agreed
+    if pixel_format is not None:
+        if agreed.pixel_format != pixel_format:
+            capture.close()
+            raise SourceError(
+                f"{device_name(device)} gives {agreed.pixel_format or 'an unnamed format'} at "
+                f"{size[0]}x{size[1]}, not {pixel_format}; see `v4l2-ctl -d {device} "
+                "--list-formats-ext`, or leave out --pixel-format"
+            )
+        return capture, agreed
+    if agreed.pixel_format == "YUYV" and 0 < agreed.fps < SAME_RATE * (fps or DEFAULT_FPS):
+        # Only one capture at a time can hold the camera.
+        capture.close()
+        faster, agreed_too = _ask(device, size, fps, "MJPG")
+        if agreed_too.pixel_format == "MJPG" and agreed_too.fps > agreed.fps:
+            return faster, agreed_too
+        faster.close()
+        return _ask(device, size, fps, "YUYV")
+    return capture, agreed
+
+
+def _ask(
+    device: Path, size: tuple[int, int], fps: float | None, pixel_format: str
+) -> tuple[Capture, Negotiated]:
+    # OpenCV sets them one after the other: the format first, as sizes and rates hang on it. Where
+    # the camera does not have it, OpenCV takes another and does not say so.
+    wanted = {
+        cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*pixel_format),
+        cv2.CAP_PROP_FRAME_WIDTH: size[0],
+        cv2.CAP_PROP_FRAME_HEIGHT: size[1],
+        cv2.CAP_PROP_BUFFERSIZE: BUFFERS,
+    }
+    properties = [number for pair in wanted.items() for number in pair]
+    capture = Capture(str(device), cv2.CAP_V4L2, properties)
+    if not capture.is_open:
+        return capture, Negotiated("", 0, 0, 0.0)
     if fps is not None:
-        properties += [cv2.CAP_PROP_FPS, round(fps)]
-    return properties
+        capture.set(cv2.CAP_PROP_FPS, round(fps))  # a driver may have but one rate
+    code = int(capture.get(cv2.CAP_PROP_FOURCC))
+    name = code.to_bytes(4, "little").decode("ascii", "replace") if code > 0 else ""
+    width, height = (
+        int(capture.get(prop)) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
+    rate = max(0.0, capture.get(cv2.CAP_PROP_FPS))  # -1 where the driver does not say
+    return capture, Negotiated(printable(name.strip()), width, height, rate)
 
 
 def _require_access(device: Path) -> None:

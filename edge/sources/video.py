@@ -1,69 +1,66 @@
-"""A video file, every frame of it; or a network stream, which is live."""
+"""A video file, every frame of it."""
 
 from __future__ import annotations
 
 import time
-from urllib.parse import urlsplit, urlunsplit
 
 import cv2
 
 from edge.sources.base import Frame, SourceError, Timestamps
-from edge.sources.opencv import Capture
+from edge.sources.opencv import Capture, ffmpeg_options
 
-TIMEOUT_MS = 10_000
+# A playlist may name other files and addresses: they are not opened.
+OPTIONS = {"protocol_whitelist": "file"}
+DEFAULT_FPS = 30.0
 
 
 class VideoSource:
-    """A file that FFmpeg reads, or an address such as rtsp://host/path."""
+    """A file that FFmpeg reads."""
 
+    is_live = False
     timestamps: Timestamps = "arrival"
     broken_count = 0
 
-    def __init__(self, target: str) -> None:
-        """Raises: SourceError: there is no such file or stream, or it has no picture."""
-        self.is_live = "://" in target
-        self.name = _without_password(target) if self.is_live else target
-        # FFmpeg takes time-outs for files too, and ignores them.
-        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
-        properties = [value for timeout in timeouts for value in (timeout, TIMEOUT_MS)]
-        self._capture = Capture(target, cv2.CAP_FFMPEG, properties)
+    def __init__(self, path: str) -> None:
+        """Raises: SourceError: the file cannot be read, or has no picture."""
+        self.name = path
+        with ffmpeg_options(OPTIONS):
+            self._capture = Capture(path, cv2.CAP_FFMPEG, [])
         self._given = 0
+        self._position_ms = -1.0
         if not self._capture.is_open:
             raise SourceError(
-                f"{self.name}: no video that can be opened "
-                + ("at this address" if self.is_live else "(damaged, or of an unknown format)")
+                f"{path}: no video that can be opened (damaged, or of an unknown format)"
             )
+        # Decoded here, so that a file without a picture is refused when it is opened.
+        self._first = self._capture.read()
+        if self._first is None:
+            self._capture.close()
+            raise SourceError(f"{path}: the video has no frame that can be decoded")
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self._duration_ms = 1000 / (fps if fps > 0 else DEFAULT_FPS)
 
     def read(self) -> Frame | None:
-        """Return the next frame, or None at the end of a file.
-
-        Raises: SourceError: a stream ended or stalled, or a file has not one frame.
-        """
-        pixels = self._capture.read()
+        """Return the next frame, or None at the end."""
+        pixels, self._first = self._first, None
         if pixels is None:
-            if self._capture.closed or (self._given and not self.is_live):
-                return None
-            raise SourceError(
-                f"{self.name}: the stream ended, or gave nothing for {TIMEOUT_MS // 1000} s"
-                if self.is_live
-                else f"{self.name}: the video has no frame that can be decoded"
-            )
+            pixels = self._capture.read()
+        if pixels is None or self._capture.closed:
+            return None
         now_ns = time.monotonic_ns()
         frame = Frame(pixels, "bgr", self._given, now_ns, now_ns)
         self._given += 1
         return frame
 
+    def position_ns(self, _sequence: int) -> int:
+        """Return when the frame just read is to be shown, from the file's begin.
+
+        Where the file does not say it, or goes back, it is a frame duration after the one before.
+        """
+        shown_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+        later = shown_ms > self._position_ms
+        self._position_ms = shown_ms if later else self._position_ms + self._duration_ms
+        return round(self._position_ms * 1e6)
+
     def close(self) -> None:
         self._capture.close()
-
-
-def _without_password(address: str) -> str:
-    """Return the address as it may stand in a log. Raises: SourceError: it is none."""
-    try:
-        parts = urlsplit(address)
-    except ValueError as cause:
-        # Neither the address nor the cause is shown: both may hold the password.
-        raise SourceError(
-            "the host in the stream's address cannot be read; allowed: such as rtsp://host:554/path"
-        ) from cause
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -25,12 +25,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 def test_names_of_cameras(opened: list[tuple[Any, ...]]) -> None:
     for text in ("picamera2", "picamera2:1", "v4l2:3", "/dev/video5"):
-        open_source(text, fps=10, size=(320, 240))
+        open_source(text, fps=10, size=(320, 240), pixel_format="MJPG")
     assert opened == [
         ("pi", 0, 10, 240),
         ("pi", 1, 10, 240),
-        ("v4l2", Path("/dev/video3"), 10, (320, 240)),
-        ("v4l2", Path("/dev/video5"), 10, (320, 240)),
+        ("v4l2", Path("/dev/video3"), 10, (320, 240), "MJPG"),
+        ("v4l2", Path("/dev/video5"), 10, (320, 240), "MJPG"),
     ]
 
 
@@ -85,7 +85,7 @@ def test_auto_then_takes_the_first_video_device(
         monkeypatch.setitem(sys.modules, "picamera2", None)
     monkeypatch.setattr(Path, "exists", lambda path: str(path) == "/dev/video0")
     open_source("auto")
-    assert opened == [("v4l2", Path("/dev/video0"), None, (640, 480))]
+    assert opened == [("v4l2", Path("/dev/video0"), None, (640, 480), None)]
 
 
 def test_auto_without_any_camera_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
