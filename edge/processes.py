@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,3 +74,12 @@ def _has_open(process: Path, wanted: Collection[Path]) -> bool:
             if descriptor.readlink() in wanted:
                 return True
     return False
+
+
+def this_python() -> list[str]:
+    """Return the command of this Python as it was started: nothing is imported from where we are.
+
+    Isolated from the user's packages, or writing no bytecode, if this one is.
+    """
+    flags = ["-I"] if sys.flags.isolated else ["-P"]
+    return [sys.executable, *flags, *(["-B"] if sys.flags.dont_write_bytecode else [])]

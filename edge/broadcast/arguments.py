@@ -18,11 +18,12 @@ from edge.broadcast.latest import Latest
 from edge.broadcast.secrets import SecretError, check_token, new_token, read_secret
 from edge.broadcast.sender import Sender, Setting
 from edge.sources.base import Source
+from edge.web.app import EXTRA as WEB_EXTRA
 from edge.web.server import check_installed
 
 TOKEN_VARIABLE = "EDGE_LIVE_TOKEN"  # noqa: S105 - its name
 # What a browser or a scraper asks for first, by option.
-PATHS = {"--metrics": "/metrics"}
+PATHS = {"--web": "/", "--metrics": "/metrics"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with another one, a token is needed.",
     )
     add = group.add_argument
+    add("--web", metavar="[HOST:]PORT", help="a page with the live picture, its label, and figures")
     add("--metrics", metavar="[HOST:]PORT", help="figures for Prometheus, at /metrics")
     add(
         "--token-file",
         type=Path,
         metavar="FILE",
-        help=f"the token of --metrics in one line (or ${TOKEN_VARIABLE}; default: a new one)",
+        help=f"the token of both, in one line (or ${TOKEN_VARIABLE}; default: a new one)",
     )
 
 
@@ -87,7 +89,7 @@ class Broadcast:
         address = Address.parse(text, option)
         listening = self.sockets[option] = listen(address, option)
         self.hosts[option] = address.host
-        self.notes.append(f"{option}: {url_of(listening, address, PATHS[option])}")
+        made = ""
         if not token and not is_loopback(listening):
             if is_service:
                 raise SecretError(
@@ -97,10 +99,14 @@ class Broadcast:
                 )
             token = next(iter(self.tokens.values()), "")
             if not token:
-                token = new_token()
-                self.notes.append(f"the token, for this run alone: {token}")
+                token = made = new_token()
         if token:
             self.tokens[option] = token
+        # Behind #, where the page takes it from the link; what is behind it goes to no server.
+        path = f"/login#{made}" if made and option == "--web" else PATHS[option]
+        self.notes.append(f"{option}: {url_of(listening, address, path)}")
+        if made and option != "--web":
+            self.notes.append(f"{option}: the token, for this run alone: {made}")
 
     def __enter__(self) -> Self:
         return self
@@ -126,6 +132,9 @@ def prepare(args: argparse.Namespace, *, is_service: bool) -> Broadcast:
         check_token(token)
     broadcast = Broadcast()
     try:
+        if args.web is not None:
+            check_installed(WEB_EXTRA)
+            broadcast.listen("--web", args.web, token, is_service=is_service)
         if args.metrics is not None:
             metrics.check_installed()
             check_installed(metrics.EXTRA)

@@ -87,7 +87,9 @@ def _served(view: RunView, hello: wire.Message) -> list[tuple[socket.socket, App
 
             guard = Guard(metrics_app(view, refused), access)
         else:
-            raise EdgeError(f"nothing serves {name!r}")
+            from edge.web.app import guarded_web
+
+            guard = guarded_web(view, access)
         guards.append(guard)
         served.append((listening, guard))
     return served

@@ -14,7 +14,7 @@ MAX_INTERVALS = 4
 
 
 class Latest:
-    """The newest frame, and the results, status and intervals that were not taken yet.
+    """The newest frame with its result, and what was not taken yet of all that is heard.
 
     A `Listener`. One thread writes, one takes; each step is one operation of the interpreter, so
     that neither waits for the other. What is not taken in time is dropped, the oldest first, and
@@ -22,7 +22,7 @@ class Latest:
     """
 
     def __init__(self) -> None:
-        self.frame: Frame | None = None
+        self.newest: tuple[Frame, Result] | None = None
         self.newest_status: Status | None = None
         self.lost_intervals = 0
         self._results: deque[tuple[int, Result]] = deque(maxlen=MAX_RESULTS)
@@ -31,7 +31,7 @@ class Latest:
         self._accounted = 0
 
     def labelled(self, frame: Frame, result: Result) -> None:
-        self.frame = frame
+        self.newest = frame, result
         self._results.append((frame.arrived_ns, result))
         self._given += 1
 

@@ -6,10 +6,9 @@ import os
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Self
 import edge
 from edge.broadcast import wire
 from edge.broadcast.latest import Latest
+from edge.processes import this_python
 from edge.text import warn
 
 # Ten times a second: often enough for eyes, seldom enough for the loop not to feel it.
@@ -111,7 +111,7 @@ class Sender:
         with theirs:
             sockets = {name: s.fileno() for name, s in self._setting.sockets.items()}
             self._child = subprocess.Popen(
-                [*_python(), "-m", COMMAND, str(theirs.fileno())],
+                [*this_python(), "-m", COMMAND, str(theirs.fileno())],
                 pass_fds=[theirs.fileno(), *sockets.values()],
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": _path()},
@@ -139,7 +139,7 @@ class Sender:
 
     def _feed(self, connection: Connection) -> None:
         latest, watched_ns = self._latest, 0
-        sent_frame = sent_status = None
+        sent_newest = sent_status = None
         while True:
             is_last = self._closing.wait(PERIOD_S)
             results, lost = latest.take_results()
@@ -155,18 +155,12 @@ class Sender:
             while connection.poll():
                 if connection.recv_bytes(len(wire.WATCHED)) == wire.WATCHED:
                     watched_ns = now_ns + round(WATCHED_S * 1e9)
-            frame = latest.frame
-            if frame is not None and frame is not sent_frame and now_ns < watched_ns:
-                wire.send(connection, *wire.picture_message(frame))
-                sent_frame = frame
+            newest = latest.newest
+            if newest is not None and newest is not sent_newest and now_ns < watched_ns:
+                wire.send(connection, *wire.picture_message(*newest))
+                sent_newest = newest
             if is_last:
                 return
-
-
-def _python() -> Sequence[str]:
-    """Return this Python, as it was started: without the user's packages where that was asked."""
-    flags = ["-I"] if sys.flags.isolated else ["-P"]
-    return [sys.executable, *flags, *(["-B"] if sys.flags.dont_write_bytecode else [])]
 
 
 def _path() -> str:

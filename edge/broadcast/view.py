@@ -63,10 +63,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A frame as it came: `pixels` are bytes of uint8 [height, width, 3], in order of `color`."""
+    """A frame with its label: `pixels` are of uint8 [height, width, 3], ordered as `color`."""
 
-    sequence: int
     arrived_ns: int
+    age_ns: int
+    guesses: tuple[tuple[str, float], ...]
     shape: tuple[int, int, int]
     color: str
     pixels: bytes
@@ -115,8 +116,9 @@ class RunView:
         elif message.kind == "picture":
             fields = message.fields
             self.picture = Picture(
-                fields["sequence"],
                 fields["arrived_ns"],
+                fields["age_ns"],
+                _guesses(fields),
                 tuple(fields["shape"]),
                 fields["color"],
                 message.blobs[0],
@@ -152,7 +154,7 @@ class RunView:
             age_ns=int(last["age_ns"]),
             total_ns=message.fields["total_ns"],
             index=int(last["index"]),
-            guesses=tuple((label, confidence) for label, confidence in message.fields["guesses"]),
+            guesses=_guesses(message.fields),
         )
 
     def _add_row(self) -> None:
@@ -170,3 +172,7 @@ class RunView:
                 self.health.temperature_c,
             )
         )
+
+
+def _guesses(fields: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    return tuple((label, confidence) for label, confidence in fields["guesses"])

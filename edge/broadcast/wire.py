@@ -19,11 +19,15 @@ from edge.latency.recorder import STAGES, Interval
 from edge.live import Result, Status
 from edge.sources.base import Frame
 from edge.tensors import U8
+from edge.text import cut
 
 WATCHED = b"w"
 # Of each frame that got a label: when (ns, monotonic), how old it was then, its class.
 RESULT = np.dtype([("at_ns", "<i8"), ("age_ns", "<i8"), ("index", "<i4"), ("confidence", "<f4")])
 MAX_SIDE = 640
+# What fits a screen, however long a model's names are.
+MAX_GUESSES = 10
+MAX_LABEL = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def results_message(
         "lost": lost,
         "sequence": newest.sequence,
         "total_ns": newest.total_ns,
-        "guesses": [[guess.label, guess.confidence] for guess in newest.guesses],
+        "guesses": _guesses(newest),
     }
     return "results", fields, [rows.tobytes()]
 
@@ -141,14 +145,23 @@ def read_interval(message: Message) -> Interval:
     )
 
 
-def picture_message(frame: Frame) -> tuple[str, dict[str, Any], list[bytes | memoryview]]:
-    """Return what to send of a frame's picture: every n-th pixel, so that no side exceeds 640."""
+def picture_message(
+    frame: Frame, result: Result
+) -> tuple[str, dict[str, Any], list[bytes | memoryview]]:
+    """Return what to send of a picture: every n-th pixel, so that no side exceeds 640."""
     step = -(-max(frame.pixels.shape[:2]) // MAX_SIDE)
     pixels: U8 = np.ascontiguousarray(frame.pixels[::step, ::step])
     fields = {
         "shape": pixels.shape,
         "color": frame.color,
-        "sequence": frame.sequence,
         "arrived_ns": frame.arrived_ns,
+        "age_ns": result.age_ns,
+        "guesses": _guesses(result),
     }
     return "picture", fields, [pixels.data.cast("B")]
+
+
+def _guesses(result: Result) -> list[list[Any]]:
+    return [
+        [cut(guess.label, MAX_LABEL), guess.confidence] for guess in result.guesses[:MAX_GUESSES]
+    ]

@@ -57,7 +57,7 @@ class Guard:
     """Answers what is not to be answered by `app` itself, with one line of text.
 
     `refused` counts by reason. `public` are the paths that need no token: what one sees before one
-    has shown it.
+    has shown it. Who asks for "/" without it is led to `login`, where there is one.
     """
 
     def __init__(
@@ -67,11 +67,13 @@ class Guard:
         *,
         public: Collection[str] = (),
         limits: Limits | None = None,
+        login: str = "",
     ) -> None:
         self.refused: Counter[str] = Counter()
         self._app = app
         self._access = access
         self._public = frozenset(public)
+        self._login = login
         self._limits = limits or Limits()
         self._all = Bucket(self._limits.every)
         self._each = ClientBuckets(self._limits.each)
@@ -83,8 +85,12 @@ class Guard:
         sent = _Sent(send)
         refusal = self._refusal(scope)
         if refusal is not None:
-            self.refused[refusal[2]] += 1
-            await sent.answer(refusal[0], refusal[1])
+            status, text, reason = refusal
+            self.refused[reason] += 1
+            if status == 401 and self._login and scope["path"] == "/":
+                await sent.answer(303, text, (b"location", self._login.encode()))
+            else:
+                await sent.answer(status, text)
             return
         try:
             timeout_s = self._limits.timeout_s.get(scope["path"], TIMEOUT_S)
@@ -111,8 +117,10 @@ class Guard:
             return 405, f"allowed: {', '.join(sorted(METHODS))}", "method"
         if not self._access.is_our_host(headers.get("host", "")):
             return 421, "this machine has another name", "host"
-        # Browsers say where a request comes from; a page of others has no business here.
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        # Browsers say where a request comes from; a page of others may link here, and no more.
+        is_ours = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+        is_link = headers.get("sec-fetch-dest") == "document" and scope["method"] == "GET"
+        if not is_ours and not is_link:
             return 403, "not from another site", "site"
         if len(scope["query_string"]) > MAX_QUERY_BYTES or _has_long_body(headers):
             return 413, f"allowed: {MAX_BODY_BYTES} bytes at most", "size"
@@ -140,10 +148,11 @@ class _Sent:
             event["headers"] = [*event["headers"], *(h for h in _HEADERS if h[0] not in own)]
         await self._send(event)
 
-    async def answer(self, status: int, text: str) -> None:
+    async def answer(self, status: int, text: str, *more: tuple[bytes, bytes]) -> None:
         """Send a line of text, and close the connection."""
         body = f"{text}\n".encode()
         headers = [
+            *more,
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),

@@ -27,15 +27,18 @@ class Bucket:
         self._at_s = clock()
         self._held = float(rate.burst)
 
-    def take(self) -> bool:
-        """Return whether it may happen now, and count it if so."""
+    def has_one(self) -> bool:
+        """Return whether it may happen now."""
         now_s = self._clock()
         self._held = min(self._rate.burst, self._held + (now_s - self._at_s) * self._rate.per_s)
         self._at_s = now_s
-        if self._held < 1:
-            return False
-        self._held -= 1
-        return True
+        return self._held >= 1
+
+    def take(self) -> bool:
+        """Return whether it may happen now, and count it if so."""
+        may = self.has_one()
+        self._held -= may
+        return may
 
 
 class ClientBuckets:

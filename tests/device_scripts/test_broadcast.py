@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -87,3 +88,21 @@ def test_metrics_of_a_run(model: Path) -> None:
     assert priority == 19
     with pytest.raises(ProcessLookupError):
         os.kill(broadcast, 0)
+
+
+def test_the_page_of_a_run_shows_what_the_camera_sees_now(model: Path) -> None:
+    with running(model, "--web", "0") as (_, url):
+
+        def picture() -> tuple[int, list[list[object]]]:
+            with urllib.request.urlopen(f"{url}live.jpg", timeout=20) as answer:  # noqa: S310 - ours
+                if answer.status == 204:
+                    return 0, []
+                assert answer.read().startswith(b"\xff\xd8")
+                guesses: list[list[object]] = json.loads(answer.headers["x-guesses"])
+                return int(answer.headers["x-number"]), guesses
+
+        until(lambda: picture()[0] > 2)
+        _, guesses = picture()
+        assert str(guesses[0][0]).startswith("class ")
+        with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - ours
+            assert b"<title>edge-live</title>" in answer.read()

@@ -39,8 +39,17 @@ def test_for_others_one_is_made_and_said_once() -> None:
     with prepared("--metrics", ALL) as broadcast:
         [_, note] = broadcast.notes
         token = broadcast.tokens["--metrics"]
-    assert note == f"the token, for this run alone: {token}"
+    assert note == f"--metrics: the token, for this run alone: {token}"
     assert re.fullmatch(r"[\w-]{20,}", token)
+
+
+def test_one_token_opens_both_and_stands_in_the_link_to_the_page() -> None:
+    with prepared("--web", ALL, "--metrics", ALL) as broadcast:
+        web, metrics = broadcast.notes
+        token = broadcast.tokens["--web"]
+        assert broadcast.tokens["--metrics"] == token
+    assert re.fullmatch(rf"--web: http://[^/]+:\d+/login#{token}", web)
+    assert re.fullmatch(r"--metrics: http://[^/]+:\d+/metrics", metrics)
 
 
 def test_one_that_is_given_is_said_to_nobody(

@@ -16,7 +16,8 @@ def test_what_is_taken_is_what_was_given_in_order() -> None:
         (one.arrived_ns, number) for number, one in enumerate(frames)
     ]
     assert lost == 0
-    assert latest.frame is frames[-1]
+    assert latest.newest is not None
+    assert latest.newest[0] is frames[-1]
     assert latest.take_results() == ([], 0)
 
 

@@ -19,9 +19,9 @@ def test_a_view_holds_what_came() -> None:
     assert (seen.progress.processed, seen.progress.skipped) == (10, 2)
     seen.take(wire.Message(*packed(wire.interval_message(interval([4.0])))))
     assert [seen.histograms[stage].count for stage in STAGES] == [4] * len(STAGES)
-    seen.take(wire.Message(*packed(wire.picture_message(frame(5)))))  # type: ignore[arg-type]
+    seen.take(wire.Message(*packed(wire.picture_message(frame(5), result(1, "<b>")))))  # type: ignore[arg-type]
     assert seen.picture is not None
-    assert (seen.picture.sequence, seen.picture.shape) == (5, (48, 64, 3))
+    assert (seen.picture.guesses[0], seen.picture.shape) == (("<b>", 0.9), (48, 64, 3))
     seen.take(wire.Message("of a later version", {}))
 
 

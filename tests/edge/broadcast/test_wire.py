@@ -66,9 +66,10 @@ def test_a_picture_comes_over_no_larger_than_a_page_needs(
     # A view of rows that are wider, as cameras give it.
     wide = np.zeros((shape[0], shape[1] + 5, 3), np.uint8)
     wide[:, :-5] = pixels
-    message = over(wire.picture_message(frame(9, wide[:, :-5])))
+    message = over(wire.picture_message(frame(9, wide[:, :-5]), result(1, "x" * 9999)))
     assert message.fields["shape"] == [*sent, 3]
-    assert (message.fields["sequence"], message.fields["color"]) == (9, "bgr")
+    assert message.fields["color"] == "bgr"
+    assert message.fields["guesses"][0] == ["x" * 200, 0.9]
     step = -(-max(shape) // 640)
     assert message.blobs[0] == pixels[::step, ::step].tobytes()
 
