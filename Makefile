@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= build/demo
 
-.PHONY: help demo test check format conformance fuzz zoo bench pi-lab train clean
+.PHONY: help demo test check format conformance fuzz zoo bench soak pi-lab train clean
 help:
 	@echo "make demo         convert the bundled model, run it on a replayed camera, report"
 	@echo "make test         checks and tests, as CI runs them"
@@ -14,6 +14,7 @@ help:
 	@echo "make zoo          convert classifiers of torchvision and timm (installs both: gigabytes)"
 	@echo "make bench        measure on real models (needs ../shared; see tests/benchmarks)"
 	@echo "make pi-lab       the loop on the real picamera2, on a PC and on an emulated Pi (downloads 500 MB)"
+	@echo "make soak         two million frames, and 20 minutes of each runtime: nothing may grow"
 	@echo "make train        train the bundled model again"
 	@echo "make clean        remove what these made"
 
@@ -73,6 +74,13 @@ bench: $(BENCH)/.installed $(ONNX2TF)/bin/onnx2tf
 			--onnx2tf $(ONNX2TF)/bin/onnx2tf || exit 1; \
 	done
 	@if test -f $(BENCHED); then $(BENCH)/bin/python -m tests.benchmarks.loop --model $(BENCHED); fi
+
+MINUTES ?= 20
+soak: $(VENV)/.dev
+	@mkdir -p build/soak
+	$(BIN)/edge-convert --int8 $(DIGITS) -o build/soak
+	$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES) \
+		--models build/soak/digits.int8.tflite build/soak/digits.int8.onnx
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -18,7 +18,7 @@ ROOT = Path("/")
 # What get_throttled says: bits 0-3 of now, the same 16 bits higher of any time since boot.
 # (https://www.raspberrypi.com/documentation/computers/os.html#get_throttled)
 THROTTLE_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
-_SINCE_BOOT = 16
+SINCE_BOOT = 16
 _PACKAGES = ("numpy", "opencv-python-headless", "ai-edge-litert", "tflite-runtime", "onnxruntime")
 # The cores of the Raspberry Pis, as /proc/cpuinfo numbers them.
 _ARM_CORES = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76"}
@@ -47,15 +47,36 @@ class Health:
 
     @property
     def flags_since_boot(self) -> list[str]:
-        return _flag_names((self.throttled or 0) >> _SINCE_BOOT)
+        return _flag_names((self.throttled or 0) >> SINCE_BOOT)
+
+
+class HealthReader:
+    """Reads how the board feels, again and again: what there is to read is looked for once.
+
+    A reading takes some 0.05 ms where sysfs has it all.
+    """
+
+    def __init__(self, root: Path = ROOT, ask: Callable[[], str] | None = None) -> None:
+        """Args: ask: gives what `vcgencmd get_throttled` says, where sysfs is silent."""
+        zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
+        # The processor's own zone is named cpu-thermal on a Pi and x86_pkg_temp on a PC.
+        zones.sort(key=lambda zone: not any(w in _text(zone / "type") for w in ("cpu", "x86")))
+        self._zones = [zone / "temp" for zone in zones]
+        self._throttled = next(
+            root.glob("sys/devices/platform/soc*/soc*firmware/get_throttled"), None
+        )
+        self._ask = ask or _vcgencmd
+
+    def read(self) -> Health:
+        """Return how the board feels now."""
+        temperatures_c = (_celsius(_text(zone)) for zone in self._zones)
+        known_c = next((t for t in temperatures_c if t is not None), None)
+        return Health(known_c, _bits(_text(self._throttled) if self._throttled else self._ask()))
 
 
 def read_health(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Health:
-    """Return how the board feels now. Takes well under a millisecond where sysfs has it all.
-
-    Args: ask: what `vcgencmd get_throttled` says, where sysfs is silent (None: it is run).
-    """
-    return Health(_temperature_c(root), _throttled(root, ask or _vcgencmd))
+    """Return how the board feels now. Args: as of `HealthReader`."""
+    return HealthReader(root, ask).read()
 
 
 def describe_board(root: Path = ROOT) -> dict[str, str]:
@@ -87,23 +108,16 @@ def _flag_names(bits: int) -> list[str]:
     return [name for bit, name in enumerate(THROTTLE_FLAGS) if bits >> bit & 1]
 
 
-def _temperature_c(root: Path) -> float | None:
-    zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
-    # The processor's own zone is named cpu-thermal on a Pi and x86_pkg_temp on a PC.
-    zones.sort(key=lambda zone: not any(word in _text(zone / "type") for word in ("cpu", "x86")))
-    for zone in zones:
-        try:
-            return int(_text(zone / "temp")) / 1000
-        except ValueError:
-            continue
-    return None
-
-
-def _throttled(root: Path, ask: Callable[[], str]) -> int | None:
-    pattern = "sys/devices/platform/soc*/soc*firmware/get_throttled"
-    texts = [_text(path) for path in root.glob(pattern)] or [ask()]
+def _celsius(text: str) -> float | None:
     try:
-        return int(texts[0].removeprefix("throttled=").removeprefix("0x"), 16)
+        return int(text) / 1000
+    except ValueError:
+        return None
+
+
+def _bits(text: str) -> int | None:
+    try:
+        return int(text.removeprefix("throttled=").removeprefix("0x"), 16)
     except ValueError:
         return None
 

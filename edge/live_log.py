@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.backends.base import ModelSpec
-from edge.device import describe_board, describe_versions, read_health
+from edge.device import describe_board, describe_versions
 from edge.latency.log import LogError, LogWriter, RunHeader
 from edge.latency.recorder import Interval
+from edge.live_health import HealthWatch
 from edge.sources.base import Source, details_of
 from edge.text import warn
 
@@ -41,6 +42,8 @@ class RunLog:
             versions=describe_versions(),
         )
         self._writer = LogWriter(path, header)
+        self._health = HealthWatch()
+        self._health.start()
         self._said_ns: int | None = None  # when it was last said that the log fails
         self._is_failing = False
         if self._writer.late is not None:
@@ -49,7 +52,7 @@ class RunLog:
     def interval(self, interval: Interval) -> None:
         """Append one interval and the board's health; a failure is counted and said."""
         try:
-            self._writer.interval(interval, read_health().to_json())
+            self._writer.interval(interval, self._health.take().to_json())
         except LogError as error:
             self._failed(error)
             return
@@ -59,6 +62,7 @@ class RunLog:
 
     def close(self, run: Interval, reason: str) -> None:
         """Append the summary and close the file, whatever the disk says."""
+        self._health.stop()
         try:
             self._writer.close(run, reason)
         except LogError as error:

@@ -121,8 +121,9 @@ class LogWriter:
         """Append one interval, and its trace where it has one.
 
         Args: health: what the board says of itself: `temperature_c` (number), `throttled` and
-            `throttled_since_boot` (lists of the names of the flags that are, and that have been,
-            on) where they are known, and whatever else is worth keeping, as JSON values.
+            `throttled_since_boot` (lists of the names of the flags that were on in the interval,
+            and that have been on) where they are known, and whatever else is worth keeping, as
+            JSON values.
         Raises: LogError: the disk is full or gone; the interval is lost and counted.
         """
         body = {"kind": "interval", "lost": self._lost, "health": dict(health)}
