@@ -71,8 +71,9 @@ def _open_auto(fps: float | None, short_side: int, open_v4l2: Callable[[Path], S
     from edge.sources import picamera2
 
     try:
-        cameras = picamera2.list_cameras()
-        why = "libcamera sees no camera"
+        # A camera of USB has more formats through V4L2, also compressed ones.
+        cameras = picamera2.list_cameras(with_usb=False)
+        why = "libcamera sees no camera of the Pi's own"
     except SourceError as error:
         cameras, why = [], str(error)
     if cameras:

@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from edge.clock import SensorClock
 from edge.numpy_clash import find_numpy_clash
+from edge.processes import processes_locking
 from edge.sources.base import SIZE, Frame, SourceError, Timestamps
 from edge.sources.frame_count import FrameCount
 from edge.sources.picamera2_setup import plan
@@ -87,6 +89,9 @@ class Picamera2Source:
             )
         self.details["model"] = cameras[number]
         with self._explained():
+            from picamera2 import MappedArray
+
+            self._mapped = MappedArray
             self._camera = _picamera2_class()(number)
         try:
             with self._explained():
@@ -145,8 +150,6 @@ class Picamera2Source:
 
     def _frame_of(self, request: Any) -> Frame | None:  # noqa: ANN401 - picamera2 has no types
         """Return the frame of a request, and give the request back."""
-        from picamera2 import MappedArray
-
         try:
             if self._closed:
                 return None
@@ -154,7 +157,7 @@ class Picamera2Source:
             metadata = request.get_metadata()
             number = _buffer_number(request)
             # The camera needs the buffer back before the loop is done with it: this copies.
-            with MappedArray(request, self._stream.name, reshape=False, write=False) as mapped:
+            with self._mapped(request, self._stream.name, reshape=False, write=False) as mapped:
                 pixels: U8 = self._stream.picture(mapped.array)
         finally:
             request.release()
@@ -190,12 +193,20 @@ class Picamera2Source:
         except PICAMERA2_ERRORS as cause:
             chain = _chain(cause)
             if "busy" in chain.lower():
-                advice = "another process uses it (see `sudo fuser -v /dev/media*`); stop that"
+                advice = f"{_holders()}; stop that first"
             elif "allocate" in chain.lower():
                 advice = "no memory for its buffers; ask for smaller frames, or raise cma in config"
             else:
                 advice = "check that `rpicam-hello` works"
             raise SourceError(f"{self.name}: cannot be opened ({chain}): {advice}") from cause
+
+
+def _holders() -> str:
+    # libcamera locks the media devices of a camera that it has acquired.
+    holders = processes_locking(sorted(Path("/dev").glob("media*")))
+    if holders:
+        return f"{', '.join(map(str, holders))} holds it"
+    return "another process uses it (see `sudo fuser -v /dev/media*`)"
 
 
 def _buffer_number(request: Any) -> int | None:  # noqa: ANN401 - picamera2 has no types
@@ -207,12 +218,18 @@ def _plain(colour_space: object) -> str:
     return str(colour_space).removeprefix("<libcamera.ColorSpace '").removesuffix("'>")
 
 
-def list_cameras() -> list[str]:
-    """Return the model of each camera that libcamera sees.
+def list_cameras(*, with_usb: bool = True) -> list[str]:
+    """Return the model of each camera that libcamera sees: `picamera2:N` is the one at place N.
+
+    Those of USB come last, and are left out without `with_usb`.
 
     Raises: SourceError: picamera2 is not installed, or does not fit the installed NumPy.
     """
-    return [str(camera.get("Model", "?")) for camera in _picamera2_class().global_camera_info()]
+    return [
+        str(camera.get("Model", "?"))
+        for camera in _picamera2_class().global_camera_info()
+        if with_usb or "/usb" not in str(camera.get("Id", ""))
+    ]
 
 
 def _picamera2_class() -> Any:  # noqa: ANN401 - picamera2 has no types

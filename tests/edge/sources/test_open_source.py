@@ -70,17 +70,22 @@ def test_auto_prefers_the_pis_camera(
 ) -> None:
     fake_picamera2(monkeypatch, [{"Model": "imx708"}])
     open_source("auto")
-    assert opened == [("pi", 0, None, 480)]
+    open_source("auto", short_side=256)
+    assert opened == [("pi", 0, None, 480), ("pi", 0, None, 256)]
 
 
-@pytest.mark.parametrize("installed", [True, False])
+# As libcamera names it behind the PCIe of a Pi 5.
+USB = {"Model": "UVC Camera", "Id": "/base/axi/pcie@120000/rp1/usb@200000-1:1.0-046d:0825"}
+
+
+@pytest.mark.parametrize("seen", [[], [USB], None])
 def test_auto_then_takes_the_first_video_device(
-    installed: bool,
+    seen: list[dict[str, str]] | None,
     opened: list[tuple[Any, ...]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if installed:
-        fake_picamera2(monkeypatch, [])
+    if seen is not None:
+        fake_picamera2(monkeypatch, seen)
     else:
         monkeypatch.setitem(sys.modules, "picamera2", None)
     monkeypatch.setattr(Path, "exists", lambda path: str(path) == "/dev/video0")

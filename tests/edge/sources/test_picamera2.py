@@ -23,8 +23,9 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
+from edge.processes import Process
 from edge.sources.base import SourceError
-from edge.sources.picamera2 import Picamera2Source
+from edge.sources.picamera2 import Picamera2Source, list_cameras
 from tests.edge.sources.sensors import IMX219, OV5647, Mode, sensor_modes
 
 NOW_NS = 5000 * 10**9
@@ -406,6 +407,22 @@ def test_a_camera_that_refuses(fake: type[FakeCamera], error: Exception, advice:
     fake.open_error = error
     with pytest.raises(SourceError, match=advice):
         Picamera2Source()
+
+
+def test_who_holds_the_camera_is_named(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.open_error = RuntimeError("Failed to acquire camera: Device or resource busy")
+    others = [Process(812, "rpicam-hello"), Process(901, "python3")]
+    monkeypatch.setattr("edge.sources.picamera2.processes_locking", lambda _: others)
+    with pytest.raises(SourceError, match=r"rpicam-hello \(pid 812\), python3 \(pid 901\) holds"):
+        Picamera2Source()
+
+
+def test_cameras_of_usb_are_told_apart(fake: type[FakeCamera]) -> None:
+    fake.cameras = [{"Model": "imx708", "Id": "/base/i2c"}, {"Model": "C270", "Id": "/base/usb@1"}]
+    assert list_cameras() == ["imx708", "C270"]
+    assert list_cameras(with_usb=False) == ["imx708"]
 
 
 def test_a_format_that_cannot_be_read_is_refused_and_the_camera_given_back(
