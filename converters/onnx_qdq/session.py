@@ -10,6 +10,7 @@ import onnxruntime
 
 from converters.graph import Graph
 from converters.memory import give_back
+from converters.onnx_qdq.kernels import defaults_are_exact
 from converters.onnx_qdq.writer import write_float
 from edge.backends.onnx import EXACT_KERNELS
 from edge.tensors import Array
@@ -44,7 +45,8 @@ def exact_session(model: onnx.ModelProto) -> Any:  # noqa: ANN401 (onnxruntime h
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1  # a second thread mostly spins
-    options.add_session_config_entry(*EXACT_KERNELS)
+    if not defaults_are_exact():
+        options.add_session_config_entry(*EXACT_KERNELS)
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
