@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.histogram import ObserverError
-from edge.tensors import Array
+from edge.tensors import F32, Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +26,38 @@ class Channels:
     variance: NDArray[np.float64]
     active: NDArray[np.float64]
     positions: int
+
+
+class ChannelEnds:
+    """The least and the largest value of each channel, exact, whatever the values are split into.
+
+    `low`, `high`: float32 [C], both zero before any; `positions`: how many values of each.
+    """
+
+    __slots__ = ("high", "low", "positions")
+
+    def __init__(self) -> None:
+        self.low = self.high = np.zeros(1, np.float32)
+        self.positions = 0
+
+    def update(self, values: Array) -> None:
+        """Take in float32 [B, C, ...]."""
+        rows = values.reshape(*values.shape[:2], -1)
+        self._take(rows.min(axis=(0, 2)), rows.max(axis=(0, 2)), rows.shape[0] * rows.shape[2])
+
+    def merge(self, other: ChannelEnds) -> ChannelEnds:
+        """Return the ends of the values of both; neither changes."""
+        merged = ChannelEnds()
+        for part in (self, other):
+            merged._take(part.low, part.high, part.positions)
+        return merged
+
+    def _take(self, low: F32, high: F32, positions: int) -> None:
+        if not positions:
+            return
+        self.low = np.minimum(self.low, low) if self.positions else low
+        self.high = np.maximum(self.high, high) if self.positions else high
+        self.positions += positions
 
 
 def observe_channels(

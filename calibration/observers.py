@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.channels import ChannelEnds
 from calibration.histogram import BINS, ObserverError, StreamingHistogram
 from edge.tensors import F32, Array
 
 # How many values of one tensor of one image enter the bins; see `observe`.
-SAMPLE = 65536
+SAMPLE = 16384
 DEFAULT_PERCENTILE = 99.999
 
 
@@ -192,11 +193,12 @@ class Observations:
     """The histogram of every tensor after `samples` batches.
 
     `halves`: those of the first, third, ... batch and of the others, whose sum the histograms are;
-    none of a single batch.
+    none of a single batch; `ends`: those of the channels of tensors of which they were asked for.
     """
 
     histograms: Mapping[str, StreamingHistogram]
     samples: int
+    ends: Mapping[str, ChannelEnds]
     halves: tuple[Mapping[str, StreamingHistogram], ...] = ()
 
     def ranges(self, observer: str | None = None, *, synthetic: bool = False) -> RangeTable:
@@ -224,10 +226,13 @@ class Observer:
     exact: whatever the batches are split into, and whoever observes a part, comes to the same.
     """
 
-    def __init__(self, names: Sequence[str], *, sample: int | None = SAMPLE) -> None:
-        """`sample`: as of `observe`."""
+    def __init__(
+        self, names: Sequence[str], *, channels: Sequence[str] = (), sample: int | None = SAMPLE
+    ) -> None:
+        """Args: channels: of `names`, those whose channels' ends count; sample: as `observe`."""
         self._names = tuple(names)
         self._sample = sample
+        self._ends = {name: ChannelEnds() for name in channels}
         self._halves = [{name: StreamingHistogram(name) for name in names} for _ in range(2)]
         self.samples = 0
 
@@ -237,6 +242,8 @@ class Observer:
         half = self._halves[self.samples % 2]
         for histogram, values in zip(half.values(), arrays, strict=True):
             histogram.update(values, self._sample)
+            if histogram.name in self._ends:
+                self._ends[histogram.name].update(values)
         self.samples += 1
 
     def add(self, other: Observer) -> None:
@@ -245,15 +252,17 @@ class Observer:
         for half, more in zip(self._halves, theirs, strict=True):
             for name in self._names:
                 half[name] = half[name].merge(more[name])
+        for name, ends in self._ends.items():
+            self._ends[name] = ends.merge(other._ends[name])
         self.samples += other.samples
 
     def observations(self) -> Observations:
         """Return what was seen so far."""
         first, second = self._halves
         if self.samples < 2:
-            return Observations(first, self.samples)
+            return Observations(first, self.samples, self._ends)
         histograms = {name: one.merge(second[name]) for name, one in first.items()}
-        return Observations(histograms, self.samples, (first, second))
+        return Observations(histograms, self.samples, self._ends, (first, second))
 
 
 def observe(

@@ -17,8 +17,8 @@ from converters.onnx_qdq.writer import write_network
 from converters.quantize.quantized import QuantizedGraph
 from edge.tensors import F32
 
-# What is better on a few pictures by less than this may be worse on others.
-STANDARD_ERRORS = 2
+# What is better on a few pictures by less than this may well be worse on others.
+STANDARD_ERRORS = 1
 WORKERS = 2
 
 
@@ -33,12 +33,17 @@ class Verdict:
     def sqnr_db(self) -> float:
         return decibels(float(self.signal.sum()), float(self.noise.sum()))
 
-    def is_better_than(self, other: Verdict) -> bool:
-        """Whether the noise is less by more than chance explains, from picture to picture."""
-        less = other.noise - self.noise
+    def is_better_than(self, other: Verdict, errors: float = STANDARD_ERRORS) -> bool:
+        """Whether the noise is less in all, and so from picture to picture, beyond chance.
+
+        Each picture counts by what share of its noise is gone, -1 to 1: else the few that are noisy
+        anyhow would decide alone. The mean must be more than `errors` standard errors.
+        """
+        both = self.noise + other.noise
+        less = np.divide(other.noise - self.noise, both, out=np.zeros_like(both), where=both > 0)
         error = less.std(ddof=1) / math.sqrt(less.size)
         # Written so that NaN is not better.
-        return bool(less.mean() > STANDARD_ERRORS * error)
+        return bool(self.noise.sum() < other.noise.sum() and less.mean() > errors * error)
 
 
 class Judge:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from calibration.channels import ChannelEnds
 from calibration.dataset import tensors
 from calibration.images import ImageSet, Tensors, even_steps
 from calibration.labelled import listed_classes
@@ -25,12 +27,15 @@ from edge.preprocess import lookup_table
 class Calibrated:
     """What calibration saw: `ranges` by value, and the pictures that could not be read.
 
+    `ends`: of the channels that may fill their ranges.
+
     `widest`: the ranges that cut nothing off, where nobody said by what rule to choose them, and
     the pictures are photographs; `climb`: what was tried on top of it, and where it led; `mixing`:
     which layers are float, where int8 alone does not do.
     """
 
     ranges: RangeTable
+    ends: Mapping[str, ChannelEnds]
     input_params: QuantParams
     broken: tuple[str, ...]
     lint: Lint
@@ -59,7 +64,8 @@ def measure(request: Request, source: Source, pictures: Pictures, progress: Prog
     watch.kept.clear()
     is_free = request.observer is None and not synthetic
     widest = observations.ranges("minmax") if is_free else None
-    return Calibrated(ranges, input_params(source, images), tuple(seen.broken), found, widest)
+    params = input_params(source, images)
+    return Calibrated(ranges, observations.ends, params, tuple(seen.broken), found, widest)
 
 
 def ground(
@@ -84,6 +90,7 @@ def ground(
         source.graph,
         calibrated.input_params,
         calibrated.ranges,
+        calibrated.ends,
         measured,
         learned,
         per_tensor=request.per_tensor,

@@ -86,6 +86,7 @@ def _optimization(conversion: Conversion) -> dict[str, Any] | None:
         "kept": reached.kept,
         "judged_on": reached.pictures,
         "rungs": [asdict(rung) for rung in reached.rungs],
+        "filled": list(reached.filled),
         "equalized": list(reached.equalized),
     }
 

@@ -30,8 +30,8 @@ from converters.quantize.windows import groups_of, windows
 from edge.tensors import F32, Array
 
 # What all pictures take at the widest place of the network; it sets how many there are.
-HELD_BYTES = 1 << 27
-MOST_PICTURES = 64
+HELD_BYTES = 1 << 28
+MOST_PICTURES = 128
 # Second moments are estimated from so many windows.
 WINDOWS = 4096
 # A matrix of as many inputs squared is inverted; a larger layer is rounded to nearest.

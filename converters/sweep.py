@@ -16,6 +16,7 @@ from calibration.spread import Spread
 from converters.calibrate import Calibrator
 from converters.graph import Graph
 from converters.quantize.assign import observed_values
+from converters.quantize.fill import fillable
 from edge.preprocess import PreprocessSpec
 from edge.tensors import F32, TensorSpec
 
@@ -66,7 +67,8 @@ class Sweep:
     def nothing(self) -> Seen:
         """Return what was seen before the first picture."""
         watch = Watch(self.preprocess, self.tensor)
-        return Seen(Observer(observed_values(self.graph)), watch, {})
+        observer = Observer(observed_values(self.graph), channels=fillable(self.graph))
+        return Seen(observer, watch, {})
 
 
 class Sweeper:

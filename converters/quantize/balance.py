@@ -33,7 +33,8 @@ import numpy as np
 from calibration.channels import Channels
 from converters.graph import Graph, Node, PassResult
 from converters.operators import INFINITY, Conv, clamp_of
-from converters.quantize.equalize import MOST_GAIN, Group, groups, moves_of, rescaled
+from converters.quantize.equalize import Group, groups, moves_of
+from converters.quantize.rescale import MOST_GAIN, rescaled
 from converters.quantize.second_order import F64
 
 # Beyond the largest value that calibration saw, a channel is taken to reach so many times the mean

@@ -14,25 +14,23 @@ Equalization and Bias Correction" (2019).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from calibration.channels import Channels
 from converters.graph import Graph, Node, PassResult
 from converters.operators import INFINITY, Add, Conv, clamp_of
+from converters.quantize.fill import fillable
+from converters.quantize.rescale import LEAST_POSITIONS, MOST_GAIN, rescaled
 from converters.quantize.second_order import F64
 
 # With exponent 1 all channels would reach equally far. On pictures that calibration has not seen,
 # rare large values then leave the range more often, and the weights behind lose more: half of the
 # way, in dB, was the best or next to it on all networks that were tried.
 EXPONENT = 0.5
-MOST_GAIN = 16.0
-# What a ReLU6 cuts off is lost, so that of a channel's room below it less is taken; and none where
-# fewer positions were seen, as in layers of 7 x 7: rare values twice as large as all that
-# calibration met are there, and they are what tells the classes apart.
+# What a ReLU6 cuts off is lost, so that of a channel's room below it less is taken.
 CAPPED_EXPONENT = 0.25
-LEAST_POSITIONS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +118,16 @@ def _may_move(graph: Graph, members: list[str]) -> bool:
 def equalize(graph: Graph, channels: Mapping[str, Channels]) -> PassResult:
     """Return a Graph that computes the same, with channels of more equal size.
 
+    Those that `fill` serves stay: it takes more of their room, at no cost.
     Args: channels: of every value of `groups`, over the calibration pictures.
     """
     gains: dict[str, F64] = {}
     moves: dict[str, F64] = {}
     changed = []
+    free = set(fillable(graph))
     for group in groups(graph):
+        if free.issuperset(group.values):
+            continue
         moves |= moves_of(graph, group, channels)
         if group.capped:
             (name,) = group.values
@@ -175,22 +177,3 @@ def _room(channels: Channels) -> F64:
 def _gain(reaches: list[F64]) -> F64:
     gain: F64 = np.exp(-EXPONENT * np.log(reaches).mean(axis=0))
     return np.clip(gain, 1 / MOST_GAIN, MOST_GAIN)
-
-
-def rescaled(node: Node, gains: Mapping[str, F64], moves: Mapping[str, F64]) -> Node:
-    """Return a convolution that reads and makes channels with their gains and moves."""
-    operator, source = node.operator, node.inputs[0] if node.inputs else ""
-    if not isinstance(operator, Conv) or not {source, node.output} & gains.keys():
-        return node
-    weight, bias = operator.weight.astype(np.float64), operator.bias.astype(np.float64)
-    if source in gains:
-        # [O, I, h, w] of each input channel; a depthwise one reads one channel, O / C of them each.
-        each = len(weight) // operator.groups if operator.groups > 1 else 1
-        along = (-1, 1, 1, 1) if operator.groups > 1 else (1, -1, 1, 1)
-        bias += (weight * np.repeat(moves[source], each).reshape(along)).sum(axis=(1, 2, 3))
-        weight /= np.repeat(gains[source], each).reshape(along)
-    if node.output in gains:
-        bias = (bias - moves[node.output]) * gains[node.output]
-        weight *= gains[node.output].reshape(-1, 1, 1, 1)
-    changed = replace(operator, weight=weight.astype(np.float32), bias=bias.astype(np.float32))
-    return replace(node, operator=changed)

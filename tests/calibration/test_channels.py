@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from calibration.channels import observe_channels
+from calibration.channels import ChannelEnds, observe_channels
 from calibration.histogram import ObserverError
 from edge.tensors import F32
 
@@ -64,3 +64,20 @@ def test_values_that_are_not_finite(bad: float) -> None:
 def test_no_picture() -> None:
     with pytest.raises(ObserverError, match="never observed"):
         observe_channels(["v"], [])
+
+
+def test_ends_are_exact_however_the_values_are_split() -> None:
+    values = np.random.default_rng(3).normal(2, 1, (5, 4, 3, 2)).astype(np.float32)
+    values[0, 1, 2, 1], values[4, 3, 0, 0] = -50, 70
+    whole, parts = ChannelEnds(), ChannelEnds()
+    whole.update(values)
+    for part in (values[:2], values[2:]):
+        ends = ChannelEnds()
+        ends.update(part)
+        parts = parts.merge(ends)
+    for ends in (whole, parts, ChannelEnds().merge(whole), whole.merge(ChannelEnds())):
+        np.testing.assert_array_equal(ends.low, values.min(axis=(0, 2, 3)))
+        np.testing.assert_array_equal(ends.high, values.max(axis=(0, 2, 3)))
+        assert ends.positions == 5 * 3 * 2
+    assert ends.low[1] == -50  # not zero, which the empty one began with
+    assert (ends.low[[0, 2]] != 0).all()

@@ -221,3 +221,17 @@ def test_observers_of_parts_make_the_observer_of_all(sizes: list[int]) -> None:
     if len(batches) > 1:
         first, second = expected.halves
         assert (first["t"].low, second["t"].low) == (1, 2)
+
+
+def test_the_ends_of_channels_are_those_of_all_parts() -> None:
+    batches = [np.full((1, 3, 2, 2), 1.0 + index, np.float32) for index in range(4)]
+    total = Observer(["t", "u"], channels=["t"])
+    for several in (batches[:3], batches[3:]):
+        part = Observer(["t", "u"], channels=["t"])
+        for batch in several:
+            part.update([batch, batch])
+        total.add(part)
+    ends = total.observations().ends
+    assert ends.keys() == {"t"}
+    assert (ends["t"].low.tolist(), ends["t"].high.tolist()) == ([1] * 3, [4] * 3)
+    assert ends["t"].positions == 16

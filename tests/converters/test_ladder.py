@@ -23,7 +23,7 @@ from converters.passes import run_passes
 from converters.quantize.balance import balance
 from converters.quantize.params import from_range
 from converters.quantize.quantized import QuantizedGraph
-from converters.refine import Steps
+from converters.refine import Steps, refine
 from converters.request import LEVELS, Level
 from edge.tensors import F32
 from tests.converters.models import Constants, build, f32, imported, normal
@@ -49,7 +49,7 @@ def ranges(graph: Graph, like: RangeTable | None = None) -> RangeTable:
 @pytest.fixture(scope="module")
 def ground() -> Ground:
     graph, _ = run_passes(imported(build(BODY, **CONSTANTS)))
-    return Ground(graph, from_range(-3.0, 3.0), ranges(graph), ranges, images(32))
+    return Ground(graph, from_range(-3.0, 3.0), ranges(graph), {}, ranges, images(32))
 
 
 def spoiled(quantized: QuantizedGraph) -> QuantizedGraph:
@@ -84,15 +84,17 @@ def test_one_rung_is_kept_and_it_is_no_worse_than_the_first(ground: Ground, leve
 @pytest.mark.parametrize("level", ["fast", "best"])
 def test_every_recipe_of_a_level_is_tried(ground: Ground, level: Level) -> None:
     rungs = climb(ground, level).rungs
-    assert [rung.name for rung in rungs] == [PLAIN, *(recipe.name for recipe in RECIPES[level])]
+    expected = [recipe.name for recipe in RECIPES[level]]
+    if level == "best":
+        expected.append(ladder.ALL.name)  # of those, the best is that with equal channels
+    assert [rung.name for rung in rungs] == [PLAIN, *expected]
 
 
 def test_where_nothing_can_be_equalized_it_is_not_tried(ground: Ground) -> None:
     body = "a = Conv(x, w) y = GlobalAveragePool(a)"
     graph, _ = run_passes(imported(build(body, w=normal(8, 3, 3, 3))))
     rungs = climb(replace(ground, graph=graph, ranges=ranges(graph)), "best").rungs
-    expected = [recipe.name for recipe in RECIPES["best"] if not recipe.equalized]
-    assert [rung.name for rung in rungs] == [PLAIN, *expected]
+    assert [rung.name for rung in rungs] == [PLAIN, ladder.BIASES.name, ladder.ROUNDED.name]
 
 
 def test_channels_are_equalized_once(ground: Ground) -> None:
@@ -120,9 +122,29 @@ def test_what_does_harm_is_not_kept(
     monkeypatch.setattr(ladder, "refine", worse)
     reached = climb(ground, level)
     assert reached.kept == PLAIN
-    assert len(reached.rungs) == 1 + len(RECIPES[level])
+    assert len(reached.rungs) == {"fast": 2, "best": 4}[level]
     assert reached.equalized == ()
     assert reached.ranges is ground.ranges
+
+
+def test_only_the_best_way_learns_from_all_pictures(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "COMPARED", 5)
+    learned = []
+
+    def noted(quantized: QuantizedGraph, pictures: Sequence[F32], steps: Steps) -> QuantizedGraph:
+        learned.append((len(pictures), steps))
+        return refine(quantized, pictures, steps)
+
+    monkeypatch.setattr(ladder, "refine", noted)
+    reached = climb(ground, "best")
+    assert reached.kept == ladder.ALL.name
+    few = [ladder.BIASES, ladder.EQUALIZED, ladder.ALL]
+    assert learned == [*((5, recipe.steps) for recipe in few), (16, ladder.ALL.steps)]
+    learned.clear()
+    climb(ground, "fast")
+    assert learned == [(16, ladder.BIASES.steps)]
 
 
 def test_what_is_no_better_is_not_kept(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +183,7 @@ def easy() -> Ground:
     body = "a = Conv(x, w) b = Conv(a, v) y = GlobalAveragePool(b)"
     graph, _ = run_passes(imported(build(body, **even)))
     wide = calibrate(graph, images(32)).ranges("minmax")
-    return Ground(graph, from_range(-3.0, 3.0), ranges(graph), ranges, images(32), widest=wide)
+    return Ground(graph, from_range(-3.0, 3.0), ranges(graph), {}, ranges, images(32), widest=wide)
 
 
 def scaled(table: RangeTable, by: float) -> RangeTable:
@@ -231,14 +253,19 @@ DEPTHWISE = (
 @pytest.fixture(scope="module")
 def one_scale() -> Ground:
     graph, _ = run_passes(imported(build(DEPTHWISE, **ONE_SCALE)))
-    return Ground(graph, from_range(-3.0, 3.0), ranges(graph), ranges, images(32), per_tensor=True)
+    return Ground(
+        graph, from_range(-3.0, 3.0), ranges(graph), {}, ranges, images(32), per_tensor=True
+    )
 
 
 @pytest.mark.parametrize("level", ["fast", "best"])
 def test_what_one_scale_loses_is_won_back(one_scale: Ground, level: Level) -> None:
     reached = climb(one_scale, level)
     found = {rung.name: rung.sqnr_db for rung in reached.rungs}
-    assert list(found) == [PLAIN, *(recipe.name for recipe in PER_TENSOR[level])]
+    expected = [recipe.name for recipe in PER_TENSOR[level]]
+    if level == "best":
+        expected.append(ladder.BALANCED_ALL.name)
+    assert list(found) == [PLAIN, *expected]
     assert found[PLAIN] < 10  # most channels are a few steps
     assert found[reached.kept] > 25
     for weights in reached.quantized.weights.values():

@@ -11,7 +11,8 @@ from converters.operators import Conv
 from converters.passes import run_passes
 from converters.quantize import balance as balance_module
 from converters.quantize.balance import TAIL, balance
-from converters.quantize.equalize import MOST_GAIN, groups
+from converters.quantize.equalize import groups
+from converters.quantize.rescale import MOST_GAIN
 from edge.tensors import F32, Array
 from tests.converters import random_graphs
 from tests.converters.models import Constants, build, f32, imported, normal, run

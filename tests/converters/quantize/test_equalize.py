@@ -7,7 +7,8 @@ from converters.graph import Graph
 from converters.onnx_qdq.writer import write_float
 from converters.operators import Conv
 from converters.passes import run_passes
-from converters.quantize.equalize import LEAST_POSITIONS, MOST_GAIN, equalize, groups
+from converters.quantize.equalize import equalize, groups
+from converters.quantize.rescale import LEAST_POSITIONS, MOST_GAIN
 from edge.tensors import Array
 from tests.converters.models import Constants, build, f32, imported, normal, run
 
@@ -128,19 +129,18 @@ def test_gains_are_bounded_and_dead_channels_have_none() -> None:
 
 
 CAPPED = (
-    "a = Conv(x, stem) b = Clip(a, zero, six) c = Conv<group=6, pads=[1,1,1,1]>(b, each) "
-    "y = Conv(c, up)"
+    "a = Conv(x, stem) b = Clip(a, zero, six) c = Conv<pads=[1,1,1,1]>(b, wide) y = Conv(c, after)"
 )
 
 
 def capped(positions: int) -> tuple[Graph, Graph]:
-    of = run_passes(imported(build(CAPPED, **CONSTANTS, each=normal(6, 1, 3, 3, seed=6))))[0]
+    of = run_passes(imported(build(CAPPED, **CONSTANTS, after=normal(4, 5, 1, 1, seed=6))))[0]
     zeros = np.zeros(6)
     high = np.array([0.0, 1e-30, 0.1, 1, 4, 6])
     found = {
-        name: Channels(zeros, high, zeros, high, high, positions)
+        name: Channels(zeros[:size], high[:size], zeros[:size], high[:size], high[:size], positions)
         for g in groups(of)
-        for name in g.values
+        for name, size in ((name, of.shapes[name][1]) for name in g.values)
     }
     return of, equalize(of, found).graph
 
@@ -170,3 +170,15 @@ def test_what_was_seen_too_seldom_has_no_gain() -> None:
     assert isinstance(old, Conv)
     assert isinstance(new, Conv)
     np.testing.assert_array_equal(old.weight, new.weight)
+
+
+def test_what_costs_nothing_to_fill_is_left_to_that() -> None:
+    before = graph(STEM + BLOCK + "y = Conv(g, up)")
+    after = equalize(before, channels(before)).graph
+    assert "c" in {name for group in groups(before) for name in group.values}
+    # What reads "c" and makes "e" has neither the gains of the one nor, of so few positions, of the
+    # other.
+    deep, same = (of.producers["e"].operator for of in (before, after))
+    assert isinstance(deep, Conv)
+    assert isinstance(same, Conv)
+    np.testing.assert_array_equal(same.weight, deep.weight)
