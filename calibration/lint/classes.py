@@ -14,28 +14,31 @@ LEAST_IMAGES = 8
 
 
 def check_classes(
-    names: Sequence[str], labels: Sequence[str], listed: Mapping[str, str], top1: Sequence[int]
+    names: Sequence[str], labels: Sequence[str], listed: Mapping[str, str], top1: Mapping[int, int]
 ) -> Finding | None:
     """Find a set nearly all of which is one class.
 
     Args: names: of the pictures; labels: of the model, which folders may be called by; listed:
-        the class of each picture where a labels.csv names it; top1: what the float model says.
+        the class of each picture where a labels.csv names it; top1: how many the float model takes
+        for each class.
     """
     known = [listed.get(name) or _folder(name, labels) for name in names]
     if known and all(known):
-        classes, said = [str(name) for name in known], "are labelled"
+        classes, said = Counter(str(name) for name in known), "are labelled"
     else:
-        classes = [labels[index] if labels else f"class {index}" for index in top1]
-        said = "are, to the float model,"
-    if len(classes) < LEAST_IMAGES:
+        classes, said = Counter(), "are, to the float model,"
+        for index, count in top1.items():  # of which several may have one name
+            classes[labels[index] if labels else f"class {index}"] += count
+    images = classes.total()
+    if images < LEAST_IMAGES:
         return None
-    name, count = Counter(classes).most_common(1)[0]
-    if count <= MOST * len(classes):
+    name, count = classes.most_common(1)[0]
+    if count <= MOST * images:
         return None
     return Finding(
         "one-class",
         "warning",
-        f"{count} of {len(classes)} calibration images {said} {name!r}: other classes reach other "
+        f"{count} of {images} calibration images {said} {name!r}: other classes reach other "
         "values, or the preprocessing is not the model's",
         "--calibration to a set of all classes",
     )
