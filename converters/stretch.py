@@ -83,7 +83,8 @@ class Stretch:
         def effect(value: str, error: F32) -> F64:
             if quiet is None or not error.any():
                 return np.zeros(self._classes)
-            scores = self._scores(given, {_noise(value): error})
+            # The difference of two numbers without a shape is none of an array's.
+            scores = self._scores(given, {_noise(value): np.asarray(error)})
             # Scores that are no numbers any more, as behind 1 / 0, are lost: as if they were zero.
             return scores - quiet if np.isfinite(scores).all() else -quiet
 

@@ -91,7 +91,7 @@ def _gemm(nodes: OnnxNodes, _: Gemm, at: Applied) -> None:
         nodes.add("Gemm", [*at.inputs, *at.weights], at.output, transB=1)
         return
     weight, bias = at.weights
-    turned = nodes.add("Transpose", [weight], f"{at.output}/weight", perm=[1, 0])
+    turned = nodes.add("Transpose", [weight], f"{at.output}/transposed", perm=[1, 0])
     product = nodes.add("MatMul", [*at.inputs, turned], f"{at.output}/product")
     nodes.add("Add", [product, bias], at.output)
 

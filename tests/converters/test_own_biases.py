@@ -99,3 +99,15 @@ def test_neither_a_correction_nor_what_it_undoes_is_noise(plain: QuantizedGraph)
     assert corrected[last] == pytest.approx(noise([e - mean for e in errors]), rel=0.1)
     assert before[last] == pytest.approx(noise(errors), rel=0.1)
     assert corrected[last] < before[last] / 5
+
+
+def test_a_dense_layer_over_positions_has_its_own_bias_too() -> None:
+    body = "t = Transpose<perm=[0, 2, 3, 1]>(x) p = MatMul(t, w) r = Relu(p) y = MatMul(r, v)"
+    model = build(body, "float[1,3,4,4]", w=normal(3, 8, seed=1), v=normal(8, 5, seed=2))
+    graph, _ = run_passes(imported(model))
+    quantized = assign(graph, from_range(-3.0, 3.0), calibrate(graph, PICTURES).ranges("minmax"))
+    found = with_own_biases(moved(quantized, 1000), PICTURES)
+    assert len(quantized.weights) == 2
+    for name, old in quantized.weights.items():
+        assert (np.abs(found.weights[name].bias - old.bias) < 500).all()
+        np.testing.assert_array_equal(found.weights[name].weight, old.weight)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from calibration.metrics import decibels
 from calibration.progress import silent
 from converters import error_trace
 from converters.error_trace import PICTURES, affordable
@@ -320,3 +321,13 @@ def test_a_network_that_takes_long_is_not_traced_unasked(
     assert affordable(tiny) == PICTURES
     monkeypatch.setattr(error_trace, "BUDGET", 1)
     assert affordable(tiny) == 0
+
+
+def test_a_number_without_a_shape_rounds_too() -> None:
+    constants: Constants = {"w": W.reshape(6, 3, 1, 1), "k": np.float32(0.3)}
+    quantized = make("a = Conv(x, w) b = Max(a, k) y = GlobalAveragePool(b)", **constants).quantized
+    (constant,) = (name for name, shape in quantized.graph.shapes.items() if shape == ())
+    row = by_name(measured(quantized))[constant]
+    assert row.kind == "Constant"
+    left = fake(quantized.activations[constant], np.float64(np.float32(0.3)) * np.ones(1))
+    assert row.alone_db == pytest.approx(decibels(0.09, float((left[0] - 0.3) ** 2)), abs=0.01)

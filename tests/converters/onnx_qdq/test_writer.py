@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from converters.errors import ConvertError
 from converters.graph import Graph, Node
 from converters.onnx_qdq.writer import Activation, write_float, write_qdq
-from converters.operators import Sub
+from converters.operators import Gemm, Sub
 from converters.quantize.params import from_range
 from converters.quantize.quantized import Io, QuantizedGraph
 from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
@@ -191,3 +191,11 @@ def test_several_inputs(io: Io) -> None:
     y = params["y"].dequantize(y) if io == "integer" else y
     # One rounding; 1e-3 of a step for float32.
     assert np.abs(y - (real["a"] - real["b"])).max() <= 0.501 * params["y"].scale[0]
+
+
+@pytest.mark.parametrize("name", ["y", "dense"])
+def test_a_dense_layer_over_positions_may_be_called_like_what_it_makes(name: str) -> None:
+    x, w, b = normal(1, 6, 3), normal(5, 3, seed=1), normal(5, seed=2)
+    node = Node(name, Gemm(w, b), ("x",), "y")
+    (found,) = run(write_float(Graph("g", {"x": (1, 6, 3)}, ("y",), (node,))), x)
+    np.testing.assert_allclose(found, x @ w.T + b, rtol=1e-5, atol=1e-6)
