@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 from edge.backends import MAX_THREADS
 from edge.broadcast.arguments import Broadcast, add_arguments, prepare
 from edge.classifier import choose_labels, choose_preprocess
-from edge.command import new_parser, run_command
+from edge.command import new_parser, run_command, within
 from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
 from edge.live_log import RunLog
 from edge.preprocess import PRESETS, ideal_short_side
@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--labels", type=Path, help="one class name a line (default: those in the model)")
     add("--source", default="auto", help=f"one of: {KINDS} (default: auto)")
-    add("--fps", type=_within(float, *FPS), help="frames per second to ask of a camera")
+    add("--fps", type=within(float, *FPS), help="frames per second to ask of a camera")
     add(
         "--pixel-format",
         choices=PIXEL_FORMATS,
@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--max-outage",
-        type=_within(float, *SECONDS),
+        type=within(float, *SECONDS),
         default=MAX_OUTAGE_S,
         metavar="S",
         help="seconds without a frame, opening the camera again, before the run ends with exit "
@@ -174,12 +174,12 @@ def _parser() -> argparse.ArgumentParser:
         help="of NAME.int8.tflite and NAME.int8.onnx beside each other, take the one for this "
         "runtime, or the faster (default: the file that --model names)",
     )
-    add("--duration", type=_within(float, *SECONDS), metavar="S", help="stop after so many seconds")
-    add("--frames", type=_within(int, *COUNT), metavar="N", help="stop after so many frames")
+    add("--duration", type=within(float, *SECONDS), metavar="S", help="stop after so many seconds")
+    add("--frames", type=within(int, *COUNT), metavar="N", help="stop after so many frames")
     add("--log", type=Path, help="write the latency log here (edge-report reads it)")
     add(
         "--interval",
-        type=_within(float, *SECONDS),
+        type=within(float, *SECONDS),
         default=10.0,
         metavar="S",
         help="seconds between two lines of the log (default: 10, which is kind to SD cards)",
@@ -187,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--trace", action="store_true", help="put the times of every frame into the log")
     add(
         "--top",
-        type=_within(int, *COUNT),
+        type=within(int, *COUNT),
         default=5,
         metavar="K",
         help="classes to name (default: 5)",
@@ -198,21 +198,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _within(kind: type[int | float], lowest: float, highest: float) -> Callable[[str], float]:
-    """Return how to read an argument that is a number from `lowest` to `highest`."""
-
-    def parse(text: str) -> float:
-        number = kind(text)
-        if not lowest <= number <= highest:
-            raise argparse.ArgumentTypeError(f"{text}; allowed: {lowest:,} to {highest:,}")
-        return number
-
-    parse.__name__ = kind.__name__  # argparse names it where `text` is no number
-    return parse
-
-
 def _threads(text: str) -> Threads:
-    return "auto" if text == "auto" else int(_within(int, 1, MAX_THREADS)(text))
+    return "auto" if text == "auto" else int(within(int, 1, MAX_THREADS)(text))
 
 
 _threads.__name__ = "int"  # argparse names it where `text` is no number

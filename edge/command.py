@@ -57,6 +57,19 @@ def run_command(
         _drop_what_cannot_be_written()
 
 
+def within(kind: type[int | float], lowest: float, highest: float) -> Callable[[str], float]:
+    """Return how to read an argument that is a number from `lowest` to `highest`."""
+
+    def parse(text: str) -> float:
+        number = kind(text)
+        if not lowest <= number <= highest:
+            raise argparse.ArgumentTypeError(f"{text}; allowed: {lowest:,} to {highest:,}")
+        return number
+
+    parse.__name__ = kind.__name__  # argparse names it where `text` is no number
+    return parse
+
+
 def _open_closed_streams() -> None:
     """Lead a stream that the shell has closed (`2>&-`), which Python gives as None, to nowhere.
 

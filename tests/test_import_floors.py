@@ -36,6 +36,7 @@ OWNERS = {
     "matplotlib": {"edge.latency.plots", "edge.latency.drawing"},
     "onnx": {"converters"},
     "onnxruntime": {"edge.backends.onnx", "calibration", "converters"},
+    "paho": {"edge.mqtt"},
     "picamera2": {"edge.sources.picamera2"},
     "prometheus_client": {"edge.metrics"},
     "sklearn": {"edge.sources.digit_cards"},

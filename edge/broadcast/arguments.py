@@ -17,11 +17,15 @@ from edge.broadcast.address import Address, is_loopback, listen, url_of
 from edge.broadcast.latest import Latest
 from edge.broadcast.secrets import SecretError, check_token, new_token, read_secret
 from edge.broadcast.sender import Sender, Setting
+from edge.command import within
+from edge.mqtt.options import HOME_ASSISTANT, MqttOptions
+from edge.mqtt.options import check_installed as check_mqtt_installed
 from edge.sources.base import Source
 from edge.web.app import EXTRA as WEB_EXTRA
 from edge.web.server import check_installed
 
 TOKEN_VARIABLE = "EDGE_LIVE_TOKEN"  # noqa: S105 - its name
+PASSWORD_VARIABLE = "EDGE_LIVE_MQTT_PASSWORD"  # noqa: S105 - its name
 # What a browser or a scraper asks for first, by option.
 PATHS = {"--web": "/", "--metrics": "/metrics"}
 
@@ -36,6 +40,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--web", metavar="[HOST:]PORT", help="a page with the live picture, its label, and figures")
     add("--metrics", metavar="[HOST:]PORT", help="figures for Prometheus, at /metrics")
+    add("--mqtt", metavar="URL", help="label changes and health to mqtts://USER@HOST[:PORT]/TOPIC")
+    add(
+        "--mqtt-password-file",
+        type=Path,
+        metavar="FILE",
+        help=f"the broker's password, in one line (or ${PASSWORD_VARIABLE})",
+    )
+    add(
+        "--mqtt-ca",
+        default="",
+        metavar="FILE",
+        help="certificates to trust (default: the system's)",
+    )
+    add(
+        "--mqtt-confidence",
+        type=within(float, 0, 1),
+        default=0.5,
+        metavar="P",
+        help="how sure a label must be, 0 to 1 (default: 0.5)",
+    )
+    add(
+        "--mqtt-stable",
+        type=within(float, 0, 3600),
+        default=1.0,
+        metavar="S",
+        help="for how many seconds a new label must have been seen (default: 1)",
+    )
+    add(
+        "--mqtt-discovery",
+        default=HOME_ASSISTANT,
+        metavar="PREFIX",
+        help=f"where Home Assistant looks for new devices, '' for none (default: {HOME_ASSISTANT})",
+    )
     add(
         "--token-file",
         type=Path,
@@ -55,13 +92,14 @@ class Broadcast:
     hosts: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    mqtt: MqttOptions | None = None
 
     @contextmanager
     def on_air(
         self, model: ModelSpec, source: Source, labels: Sequence[str], log: Path | None
     ) -> Iterator[Latest | None]:
         """Broadcast a run while the context lasts, and give what listens to its loop."""
-        if not self.sockets:
+        if not self.sockets and self.mqtt is None:
             yield None
             return
         facts: dict[str, Any] = {
@@ -79,6 +117,7 @@ class Broadcast:
             "log": "" if log is None else str(log.absolute()),
             "hosts": self.hosts,
             "tokens": self.tokens,
+            "mqtt": None if self.mqtt is None else self.mqtt.to_json(),
         }
         latest = Latest()
         with Sender(latest, Setting(fields, self.sockets)):
@@ -139,6 +178,17 @@ def prepare(args: argparse.Namespace, *, is_service: bool) -> Broadcast:
             metrics.check_installed()
             check_installed(metrics.EXTRA)
             broadcast.listen("--metrics", args.metrics, token, is_service=is_service)
+        password = read_secret(args.mqtt_password_file, PASSWORD_VARIABLE)
+        if args.mqtt is not None:
+            check_mqtt_installed()
+            broadcast.mqtt = MqttOptions.parse(
+                args.mqtt,
+                password,
+                ca=args.mqtt_ca,
+                confidence=args.mqtt_confidence,
+                stable_s=args.mqtt_stable,
+                discovery=args.mqtt_discovery,
+            )
     except BaseException:
         broadcast.__exit__(None, None, None)
         raise

@@ -20,6 +20,8 @@ from multiprocessing.connection import Connection
 from edge.broadcast import wire
 from edge.broadcast.view import RunView
 from edge.errors import EdgeError
+from edge.mqtt.options import MqttOptions
+from edge.mqtt.publisher import Publisher
 from edge.web.access import Access
 from edge.web.guard import App, Guard
 from edge.web.server import WebServer
@@ -54,11 +56,19 @@ def _broadcast(connection: Connection) -> None:
         log=fields["log"],
         watched=lambda: _say_watched(connection),
     )
-    server = WebServer(_served(view, hello))
+    publisher = _publisher(view, hello)
+    server = WebServer(_served(view, hello, publisher))
     server.start()
+    if publisher is not None:
+        publisher.start()
     for message in stream:
         view.take(message)
+        if publisher is not None:
+            publisher.take(message)
         if message.kind == "bye":
+            # A loop that was killed says nothing: then the broker publishes the will.
+            if publisher is not None:
+                publisher.stop()
             break
     server.stop()
 
@@ -69,14 +79,24 @@ def _say_watched(connection: Connection) -> None:
         connection.send_bytes(wire.WATCHED)
 
 
-def _served(view: RunView, hello: wire.Message) -> list[tuple[socket.socket, App]]:
+def _publisher(view: RunView, hello: wire.Message) -> Publisher | None:
+    fields = hello.fields["mqtt"]
+    return None if fields is None else Publisher(MqttOptions.from_json(fields), view)
+
+
+def _served(
+    view: RunView, hello: wire.Message, publisher: Publisher | None
+) -> list[tuple[socket.socket, App]]:
     """Return what to serve, on the sockets that came with it."""
     served: list[tuple[socket.socket, App]] = []
     guards: list[Guard] = []
 
-    def refused() -> Iterable[tuple[str, str, float]]:
+    def lost() -> Iterable[tuple[str, str, float]]:
         number = sum(sum(guard.refused.values()) for guard in guards)
         yield "edge_requests_refused", "Requests to --web and --metrics that were refused.", number
+        if publisher is not None:
+            dropped = publisher.outbox.dropped
+            yield "edge_mqtt_dropped_messages", "Messages that no broker took in time.", dropped
 
     for name, descriptor in hello.fields["sockets"].items():
         listening = socket.socket(fileno=descriptor)
@@ -85,7 +105,7 @@ def _served(view: RunView, hello: wire.Message) -> list[tuple[socket.socket, App
         if name == "--metrics":
             from edge.metrics import metrics_app
 
-            guard = Guard(metrics_app(view, refused), access)
+            guard = Guard(metrics_app(view, lost), access)
         else:
             from edge.web.app import guarded_web
 

@@ -25,6 +25,7 @@ WATCHED = b"w"
 # Of each frame that got a label: when (ns, monotonic), how old it was then, its class.
 RESULT = np.dtype([("at_ns", "<i8"), ("age_ns", "<i8"), ("index", "<i4"), ("confidence", "<f4")])
 MAX_SIDE = 640
+IDLE_S = 1.0
 # What fits a screen, however long a model's names are.
 MAX_GUESSES = 10
 MAX_LABEL = 200
@@ -52,9 +53,11 @@ def send(
 
 
 def messages(connection: Connection) -> Iterator[Message]:
-    """Yield what comes until the other side is gone."""
+    """Yield what comes until the other side is gone; "idle" where nothing came for a second."""
     while True:
         try:
+            while not connection.poll(IDLE_S):
+                yield Message("idle", {})
             kind, fields, count = json.loads(connection.recv_bytes())
             blobs = tuple(connection.recv_bytes() for _ in range(count))
         except (EOFError, ConnectionError):

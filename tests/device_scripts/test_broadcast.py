@@ -12,13 +12,18 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from edge.broadcast.arguments import PASSWORD_VARIABLE, TOKEN_VARIABLE
 from tests.device_scripts.test_as_service import FOR_EVER, ROOT, SCRIPT
 from tests.edge.backends.tiny_models import onnx_model
+from tests.edge.mqtt.broker import MOSQUITTO, PASSWORD, USER, Broker, Ear
+
+TOKEN = "0123456789abcdef"  # noqa: S105
 
 
 @pytest.fixture
@@ -35,6 +40,7 @@ def running(model: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], st
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(FOR_EVER), *arguments],
         cwd=ROOT,
+        env=os.environ | {PASSWORD_VARIABLE: PASSWORD, TOKEN_VARIABLE: TOKEN},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,6 +56,12 @@ def running(model: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], st
             rest = loop.communicate()[1]
         # No labels in this model: that alone is said.
         assert (loop.returncode, len(rest.splitlines())) == (0, 1), rest
+
+
+def ask(url: str) -> HTTPResponse:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})  # noqa: S310
+    answer: HTTPResponse = urllib.request.urlopen(request, timeout=20)  # noqa: S310 - ours
+    return answer
 
 
 def until(enough: Callable[[], bool]) -> None:
@@ -68,7 +80,7 @@ def test_metrics_of_a_run(model: Path) -> None:
     with running(model, "--metrics", "0", "--interval", "0.2") as (loop, url):
 
         def found() -> dict[str, float]:
-            with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - ours
+            with ask(url) as answer:
                 text = answer.read().decode()
             return {
                 sample.name: sample.value
@@ -79,6 +91,11 @@ def test_metrics_of_a_run(model: Path) -> None:
         until(lambda: found()["edge_frames_processed_total"] > 10)
         seen = found()
         [broadcast] = children(loop.pid)
+        # What the process must not know by where others may read it, it does not.
+        for name in ("cmdline", "environ"):
+            told = Path(f"/proc/{broadcast}/{name}").read_bytes()
+            assert TOKEN.encode() not in told
+            assert PASSWORD.encode() not in told
         priority = os.getpriority(os.PRIO_PROCESS, broadcast)
     assert seen["edge_frames_captured_total"] == (
         seen["edge_frames_processed_total"] + seen["edge_frames_skipped_total"]
@@ -94,7 +111,7 @@ def test_the_page_of_a_run_shows_what_the_camera_sees_now(model: Path) -> None:
     with running(model, "--web", "0") as (_, url):
 
         def picture() -> tuple[int, list[list[object]]]:
-            with urllib.request.urlopen(f"{url}live.jpg", timeout=20) as answer:  # noqa: S310 - ours
+            with ask(f"{url}live.jpg") as answer:
                 if answer.status == 204:
                     return 0, []
                 assert answer.read().startswith(b"\xff\xd8")
@@ -104,5 +121,32 @@ def test_the_page_of_a_run_shows_what_the_camera_sees_now(model: Path) -> None:
         until(lambda: picture()[0] > 2)
         _, guesses = picture()
         assert str(guesses[0][0]).startswith("class ")
-        with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - ours
+        with ask(url) as answer:
             assert b"<title>edge-live</title>" in answer.read()
+
+
+@pytest.mark.broker
+@pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["ended", "killed"])
+def test_a_broker_hears_of_a_run_and_of_its_end(
+    number: signal.Signals, model: Path, tmp_path: Path
+) -> None:
+    broker = Broker(tmp_path)
+    broker.start()
+    ear = Ear(broker)
+    arguments = ["--model", str(model), "--preprocess", "unit", "--mqtt-stable", "0.1"]
+    url = f"mqtt://{USER}@127.0.0.1:{broker.port}/porch"
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(FOR_EVER), *arguments, "--mqtt", url],
+        cwd=ROOT,
+        env=os.environ | {PASSWORD_VARIABLE: PASSWORD},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as loop:
+        ear.until("porch/availability", "online")
+        ear.until("porch/label", "class")
+        loop.send_signal(number)
+        # By itself, or by the broker, which has the will of a process that went without a word.
+        ear.until("porch/availability", "offline")
+    ear.close()
+    broker.stop()
