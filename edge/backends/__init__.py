@@ -44,6 +44,7 @@ def open_model(
     threads = default_threads() if threads is None else threads
     if not 1 <= threads <= MAX_THREADS:
         raise BackendError(f"{threads} threads; allowed: 1 to {MAX_THREADS}")
+    stamp = _stamp(path)
     data = read_model(path)
     where, identifier = _TFLITE_IDENTIFIER
     if data[where] == identifier:
@@ -59,7 +60,20 @@ def open_model(
 
     digest = sha256(data)
     del data  # ONNX Runtime reads the file itself, and takes its weights' memory twice
-    return OnnxBackend(path, digest, threads, scores, exact_kernels=exact_kernels)
+    backend = OnnxBackend(path, digest, threads, scores, exact_kernels=exact_kernels)
+    if _stamp(path) != stamp:
+        backend.close()
+        raise BackendError(f"{path} was changed while it was opened; open it again")
+    return backend
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file is written or replaced; empty where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 def read_model(path: Path) -> bytes:

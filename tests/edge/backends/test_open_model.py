@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
+from edge import backends
 from edge.backends import default_threads, open_model
 from edge.backends.base import Backend, BackendError
 from edge.backends.litert import LiteRtBackend
@@ -324,3 +326,48 @@ def test_a_runtime_that_is_installed_and_does_not_load_says_why(
     model = save("a", onnx_model() if package == "onnxruntime" else tflite_model())
     with pytest.raises(BackendError, match=f"is installed, but cannot be loaded .*{reason}"):
         open_model(model)
+
+
+def _truncate(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def _overwrite(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+
+
+def _replace(path: Path) -> None:
+    _replace_by(path, b"another model")
+
+
+@pytest.mark.parametrize("change", [_truncate, _overwrite, _replace, Path.unlink])
+def test_a_file_that_changes_while_it_runs_changes_nothing(
+    backend: Backend, change: Callable[[Path], None]
+) -> None:
+    """A file that is mapped and cut off would end the process with SIGBUS."""
+    backend.input_view().fill(3)
+    before = backend.run().copy()
+    change(Path(backend.spec.path))
+    for _ in range(10):
+        assert np.array_equal(backend.run(), before)
+
+
+def test_a_file_that_changes_while_it_is_opened_is_refused(
+    save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save("model.onnx", onnx_model())
+
+    def replaced_meanwhile(data: bytes) -> str:
+        _replace_by(path, onnx_model({"other": "model"}))
+        return hashlib.sha256(data).hexdigest()
+
+    monkeypatch.setattr(backends, "sha256", replaced_meanwhile)
+    with pytest.raises(BackendError, match="was changed while it was opened; open it again"):
+        open_model(path)
+
+
+def _replace_by(path: Path, data: bytes) -> None:
+    other = path.with_suffix(".new")
+    other.write_bytes(data)
+    other.replace(path)
