@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             able.append(name)
     if not able:
         return 0
+    # Ended from outside, it must still end what it started and take away what it made.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         return _examine(able)
     except LabError as error:

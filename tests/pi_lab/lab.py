@@ -57,16 +57,15 @@ class Lab:
         limit_s = LIMIT_S[self.machine.is_emulated]
         if during is not None:
             threading.Thread(target=during, daemon=True).start()
-        with subprocess.Popen(
-            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as child:
-            try:
-                out, err = child.communicate(timeout=limit_s)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                out, err = child.communicate()
-                return Ended(124, out, f"{err}\nended after {limit_s} s")
-        return Ended(child.returncode, out, err)
+        # On a time-out, as on anything that is raised here, the machine is ended at once.
+        try:
+            done = subprocess.run(
+                line, capture_output=True, text=True, timeout=limit_s, check=False
+            )
+        except subprocess.TimeoutExpired as late:
+            err = (late.stderr or b"").decode(errors="replace")
+            return Ended(124, "", f"{err}\nended after {limit_s} s")
+        return Ended(done.returncode, done.stdout, done.stderr)
 
     def check(self, title: str, faults: Sequence[str]) -> None:
         """Say what a check found."""

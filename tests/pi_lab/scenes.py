@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import cv2
@@ -67,7 +69,9 @@ def colour_card() -> U8:
 
 def make_pictures(folder: Path, count: int) -> dict[str, str]:
     """Write cards with held-out digits, and return what is on each: "0" to "9", by file name."""
-    samples.write_samples(["--out", str(folder), "--calibration", "64", "--evaluation", str(count)])
+    arguments = ["--out", str(folder), "--calibration", "64", "--evaluation", str(count)]
+    with redirect_stdout(io.StringIO()):
+        samples.write_samples(arguments)
     with (folder / "evaluation" / "labels.csv").open(newline="") as file:
         return {row["file"]: row["class"] for row in csv.DictReader(file)}
 

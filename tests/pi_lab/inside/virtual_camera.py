@@ -104,8 +104,12 @@ class Shutter:
             while HUNG.exists():
                 time.sleep(POLL_S)
             with self._lock:
+                # Kept until the camera stands still: its thread may still be looking at a request
+                # that it has completed (VirtualCameraData::processRequest).
+                kept = list(self._waiting)
                 self._waiting.clear()
                 stop_at_once(camera)
+            kept.clear()
 
         camera_class.queue_request, camera_class.stop = queue_request, stop
         threading.Thread(target=self._run, name="shutter", daemon=True).start()
