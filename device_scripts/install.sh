@@ -11,6 +11,8 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 unit=edge-live.service
 action=install model='' labels='' source=auto user=edge-live prefix=/opt/edge-live
 python=/usr/bin/python3 package='' wheels='' root='' start=yes remove_logs='' dry_run='' options=()
+# What the source and the options need: the network, ports to listen at, packages, secrets.
+reach=local connects='' ports=() extras=() credentials=() option_words=()
 
 usage() {
     cat <<'END'
@@ -37,6 +39,8 @@ To update, run it again. Logs are in /var/log/edge-live.
 examples:
   sudo device_scripts/install.sh --model model.int8.tflite --source picamera2
   sudo device_scripts/install.sh --model model.int8.tflite --source v4l2:0 -- --threads 2
+  sudo device_scripts/install.sh --model model.int8.tflite -- --web 8080 \
+      --mqtt mqtts://pi@broker/porch --mqtt-password-file /root/mqtt-password
   sudo device_scripts/install.sh --uninstall
 END
 }
@@ -132,9 +136,8 @@ check_install() {
         fail "$package: neither a wheel nor the sources; name one with --package"
     package=$(realpath -- "$package")
     [[ ! $wheels || -d $wheels ]] || fail "--wheels $wheels: there is no such folder"
-    network=''
     case $source in
-    *://*) network=yes ;;
+    *://*) reach=network connects=yes ;;
     picamera2*)
         "$python" -c 'import picamera2' 2>/dev/null ||
             fail "$python cannot import picamera2: sudo apt install python3-picamera2"
@@ -151,6 +154,69 @@ check_install() {
     esac
 }
 
+# Read the options of edge-live that need more than the camera, as edge-live reads them.
+read_options() {
+    local word value host given=("${options[@]}")
+    while ((${#given[@]})); do
+        word=${given[0]} given=("${given[@]:1}")
+        case $word in
+        --web=* | --metrics=* | --mqtt=* | --token-file=* | --mqtt-password-file=* | --mqtt-ca=*)
+            value=${word#*=} word=${word%%=*}
+            ;;
+        --web | --metrics | --mqtt | --token-file | --mqtt-password-file | --mqtt-ca)
+            ((${#given[@]})) || fail "$word needs a value"
+            value=${given[0]} given=("${given[@]:1}")
+            ;;
+        *)
+            option_words+=("$(quoted "$word")")
+            continue
+            ;;
+        esac
+        option_words+=("$(quoted "$word")")
+        case $word in
+        --web | --metrics)
+            extras+=("${word#--}")
+            # The page has the report.
+            [[ $word != --web ]] || extras+=(report)
+            [[ $value =~ (^|:)([1-9][0-9]{3,4})$ ]] ||
+                fail "$word $value: allowed: PORT or HOST:PORT, from 1024 on"
+            ports+=("${value##*:}")
+            reaches "${value%:*}" "$value"
+            ;;
+        --mqtt)
+            extras+=(mqtt)
+            connects=yes
+            host=${value#*://} host=${host%%/*} host=${host##*@}
+            [[ ! $host =~ :[0-9]+$ ]] || host=${host%:*}
+            reaches "$host" ''
+            ;;
+        *)
+            # The service manager reads it as root, and gives it to the service alone.
+            [[ $root ]] || value=$(realpath -m -- "$value")
+            [[ -r $root$value && -f $root$value ]] || fail "$word $value: there is no such file"
+            credentials+=("LoadCredential=${word#--}:${value//%/%%}")
+            option_words+=("\"%d/${word#--}\"")
+            continue
+            ;;
+        esac
+        option_words+=("$(quoted "$value")")
+    done
+    [[ $open_to_others != yes || " ${credentials[*]}" == *" LoadCredential=token-file:"* ]] ||
+        fail "others than this machine may ask only with a token: pass --token-file FILE behind --"
+}
+
+# Note that a host, "" or a mere port for this machine, is to be reached, or to reach us by $2.
+open_to_others=''
+reaches() {
+    case $1 in
+    127.* | localhost | '[::1]' | "$2") [[ $reach != local ]] || reach=loopback ;;
+    *)
+        reach=network
+        [[ ! $2 ]] || open_to_others=yes
+        ;;
+    esac
+}
+
 # An argument as systemd.syntax(7) reads it; what % means is in systemd.unit(5).
 quoted() {
     local text=$1 backslash=\\
@@ -160,17 +226,22 @@ quoted() {
 }
 
 unit_text() {
-    local text words=() word groups='' version kept=(-e 's/^@local //' -e '/^@network /d')
+    local text words=() word groups='' version listen='' kept=(-e "s/^@$reach //")
+    kept+=(-e '/^@local /d' -e '/^@loopback /d' -e '/^@network /d')
     for word in "$prefix/$name/venv/bin/python" -I -B -X faulthandler \
         -m device_scripts.live_classify --model "$prefix/$name/model/$(basename -- "$model")" \
         ${labels:+--labels "$prefix/$name/labels.txt"} --source "$source" \
-        --log /var/log/edge-live/latency.jsonl "${options[@]}"; do
+        --log /var/log/edge-live/latency.jsonl; do
         words+=("$(quoted "$word")")
     done
+    words+=("${option_words[@]}")
     for word in video render; do
         if has_line /etc/group "$word"; then groups+="${groups:+ }$word"; fi
     done
-    [[ ! $network ]] || kept=(-e 's/^@network //' -e '/^@local /d')
+    # Who connects to others may bind to any port while at it.
+    if ((${#ports[@]})) && [[ ! $connects ]]; then
+        listen=SocketBindDeny=any$(printf '\nSocketBindAllow=tcp:%s' "${ports[@]}")
+    fi
     version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
     # Delays that grow came with 254; before, each is the first.
     if ((${version:-0} >= 254)); then kept+=(-e 's/^@steps //'); else kept+=(-e '/^@steps /d'); fi
@@ -178,6 +249,8 @@ unit_text() {
     text=${text/@USER@/"$user"}
     text=${text/@GROUPS@/"$groups"}
     text=${text/@PREFIX@/"$prefix"}
+    text=${text/@LISTEN@$'\n'/"${listen:+$listen$'\n'}"}
+    text=${text/@CREDENTIALS@$'\n'/"$(printf '%s\n' "${credentials[@]}")"$'\n'}
     # Last: what the user wrote may hold any of those words.
     printf '%s\n' "${text/@COMMAND@/"${words[*]}"}"
 }
@@ -243,7 +316,7 @@ make_account() {
 }
 
 make_release() {
-    local needs=("${package}[$extra]") venv
+    local needs=("${package}[$(printf '%s\n' "$extra" "${extras[@]}" | sort -u | paste -sd,)]") venv
     if [[ $dry_run ]]; then
         release=$root$prefix/release.NEW
     else
@@ -307,6 +380,7 @@ start_service() {
 install_service() {
     local old
     check_install
+    read_options
     trap finish EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM

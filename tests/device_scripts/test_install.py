@@ -231,6 +231,96 @@ def test_a_stream_may_use_the_network(system: System, model: Path) -> None:
     assert "IPAddressDeny" not in system.unit
 
 
+NO_TOKEN = "others than this machine may ask only with a token"  # noqa: S105
+
+
+@pytest.mark.parametrize(
+    ("options", "families", "addresses", "binds", "extras"),
+    [
+        (["--threads", "2"], "AF_UNIX AF_NETLINK", ["Deny=any"], [], "tflite"),
+        (
+            ["--web", "8080"],
+            "AF_UNIX AF_NETLINK AF_INET AF_INET6",
+            ["Deny=any", "Allow=localhost"],
+            ["Deny=any", "Allow=tcp:8080"],
+            "report,tflite,web",
+        ),
+        (
+            ["--web=[::1]:8080", "--metrics", "localhost:9100"],
+            "AF_UNIX AF_NETLINK AF_INET AF_INET6",
+            ["Deny=any", "Allow=localhost"],
+            ["Deny=any", "Allow=tcp:8080", "Allow=tcp:9100"],
+            "metrics,report,tflite,web",
+        ),
+        (
+            ["--metrics", "0.0.0.0:9100", "--token-file", "/etc/token"],
+            "AF_UNIX AF_NETLINK AF_INET AF_INET6",
+            [],
+            ["Deny=any", "Allow=tcp:9100"],
+            "metrics,tflite",
+        ),
+        (
+            ["--mqtt", "mqtts://pi@broker:8883/porch", "--web", "8080"],
+            "AF_UNIX AF_NETLINK AF_INET AF_INET6",
+            [],
+            [],
+            "mqtt,report,tflite,web",
+        ),
+        (
+            ["--mqtt", "mqtt://pi@localhost:1883/porch"],
+            "AF_UNIX AF_NETLINK AF_INET AF_INET6",
+            ["Deny=any", "Allow=localhost"],
+            [],
+            "mqtt,tflite",
+        ),
+    ],
+)
+def test_options_open_what_they_need_and_no_more(
+    system: System,
+    model: Path,
+    options: list[str],
+    families: str,
+    addresses: list[str],
+    binds: list[str],
+    extras: str,
+) -> None:
+    (system.root / "etc/token").write_text("0123456789abcdef")
+    system.install("--model", model, "--", *options)
+    unit = system.unit
+    assert re.findall("^RestrictAddressFamilies=(.*)$", unit, re.MULTILINE) == [families]
+    assert re.findall("^IPAddress(.*)$", unit, re.MULTILINE) == addresses
+    assert re.findall("^SocketBind(.*)$", unit, re.MULTILINE) == binds
+    assert ("After=network-online" in unit) is (not addresses)
+    [package] = [line for line in pip_arguments(releases(system)[0]) if line.endswith("]")]
+    assert package.endswith(f"[{extras}]")
+
+
+def test_secrets_are_read_by_the_service_manager(system: System, model: Path) -> None:
+    for name in ("tok en", "100%", "ca.pem"):
+        (system.root / "etc" / name).write_text("0123456789abcdef")
+    options = ["--web", "0.0.0.0:8080", "--token-file", "/etc/tok en", "--top", "%d"]
+    mqtt = [
+        "--mqtt",
+        "mqtts://pi@b/x",
+        "--mqtt-password-file=/etc/100%",
+        "--mqtt-ca",
+        "/etc/ca.pem",
+    ]
+    system.install("--model", model, "--", *options, *mqtt)
+    assert re.findall("^LoadCredential=(.*)$", system.unit, re.MULTILINE) == [
+        "token-file:/etc/tok en",
+        "mqtt-password-file:/etc/100%%",
+        "mqtt-ca:/etc/ca.pem",
+    ]
+    [line] = [line for line in system.unit.splitlines() if line.startswith("ExecStart=")]
+    assert line.endswith(
+        ' "--web" "0.0.0.0:8080" "--token-file" "%d/token-file" "--top" "%%d"'
+        ' "--mqtt" "mqtts://pi@b/x" "--mqtt-password-file" "%d/mqtt-password-file"'
+        ' "--mqtt-ca" "%d/mqtt-ca"'
+    )
+    assert "0123456789abcdef" not in system.unit
+
+
 def test_each_bad_argument_gets_one_sentence(system: System, model: Path, tmp_path: Path) -> None:
     before = system.tree()
     other = tmp_path / "model.h5"
@@ -251,6 +341,11 @@ def test_each_bad_argument_gets_one_sentence(system: System, model: Path, tmp_pa
         ([*good, "--package", tmp_path], "", "neither a wheel nor the sources"),
         ([*good, "--wheels", "none"], "", "there is no such folder"),
         ([*good, "--threads", "2"], "", "options of edge-live go behind --"),
+        ([*good, "--", "--web"], "", "--web needs a value"),
+        ([*good, "--", "--web", "80"], "", "--web 80: allowed: PORT or HOST:PORT, from 1024 on"),
+        ([*good, "--", "--metrics", "x"], "", "--metrics x: allowed: PORT or HOST:PORT"),
+        ([*good, "--", "--web", "0.0.0.0:8080"], "", NO_TOKEN),
+        ([*good, "--", "--token-file", "/none"], "", "--token-file /none: there is no such file"),
         ([*good, "--", "two\nlines"], "", "control characters or no UTF-8"),
         ([*good, "--", os.fsdecode(b"caf\xe9")], "", "control characters or no UTF-8"),
         ([*good, "--source", "picamera2"], "picamera2", "sudo apt install python3-picamera2"),

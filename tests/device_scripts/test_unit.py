@@ -68,6 +68,20 @@ def test_systemd_takes_the_unit(system: System, source: str, tmp_path: Path) -> 
     assert verify(unit_of(system, source), tmp_path) == (0, "")
 
 
+def test_systemd_takes_a_unit_that_is_seen_from_elsewhere(system: System, tmp_path: Path) -> None:
+    (system.root / "etc/token").touch()
+    options = ["--web", "0.0.0.0:8080", "--metrics", "9100", "--token-file", "/etc/token"]
+    model = tmp_path / "model.tflite"
+    model.touch()
+    system.install("--model", model, "--", *options)
+    assert "SocketBindAllow=tcp:9100" in system.unit
+    assert verify(system.unit, tmp_path) == (0, "")
+    for right, wrong in (("Allow=tcp:9100", "Allow=tcp:x"), ("=token-file:", "=token/file:")):
+        assert right in system.unit
+        status, said = verify(system.unit.replace(right, wrong), tmp_path)
+        assert status != 0 or said, wrong
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
