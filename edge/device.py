@@ -19,7 +19,14 @@ ROOT = Path("/")
 # (https://www.raspberrypi.com/documentation/computers/os.html#get_throttled)
 THROTTLE_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
 SINCE_BOOT = 16
-_PACKAGES = ("numpy", "opencv-python-headless", "ai-edge-litert", "tflite-runtime", "onnxruntime")
+_PACKAGES = (
+    "numpy",
+    "opencv-python-headless",
+    "ai-edge-litert",
+    "tflite-runtime",
+    "onnxruntime",
+    "picamera2",
+)
 # The cores of the Raspberry Pis, as /proc/cpuinfo numbers them.
 _ARM_CORES = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76"}
 

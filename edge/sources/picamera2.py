@@ -106,7 +106,7 @@ class Picamera2Source:
         """Configure the camera and let it run. Returns what it made of what was asked."""
         camera = self._camera
         setup = plan(camera, short_side, fps)
-        self.details |= setup.details
+        self.details |= {"libcamera": str(camera.camera_manager.version), **setup.details}
         camera.configure(camera.create_video_configuration(**setup.wanted))
         # It may have adjusted anything: what counts is what it says now.
         given = camera.stream_configuration(setup.stream)

@@ -69,6 +69,8 @@ def log_faults(path: Path, results: Sequence[Mapping[str, Any]], max_age_ms: flo
         faults.append(f"time stamps are from {log.run.timestamps}, not from the sensor")
     if "NV12 320x240" not in log.run.camera.get("stream", ""):
         faults.append(f"the log does not say what the camera gave: {dict(log.run.camera)}")
+    if "picamera2" not in log.run.versions or "libcamera" not in log.run.camera:
+        faults.append("the log does not say which picamera2 and libcamera gave the frames")
     if log.reason is None or not log.reason.endswith("frames"):
         faults.append(f"the run ended by {log.reason!r}")
     captured, processed, skipped = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def test_the_card_is_as_the_camera_wants_it() -> None:
             assert middle.tolist() == [b, g, r]
 
 
-CAMERA = {"stream": "main NV12 320x240, rows of 320 bytes"}
+CAMERA = {"stream": "main NV12 320x240, rows of 320 bytes", "libcamera": "v0.7.1"}
+VERSIONS = {"picamera2": "0.3.38"}
 COUNTS = (40, 30)
 
 
@@ -94,10 +96,11 @@ def judged(path: Path, header: RunHeader, reason: str | None = "70 frames", **to
 
 def test_a_log(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    good = other_run(camera=CAMERA)
+    good = other_run(camera=CAMERA, versions=VERSIONS)
     assert judged(path, good) == ""
-    assert "are from arrival" in judged(path, other_run(camera=CAMERA, timestamps="arrival"))
-    assert "does not say what the camera" in judged(path, other_run(camera={}))
+    assert "are from arrival" in judged(path, replace(good, timestamps="arrival"))
+    assert "does not say what the camera" in judged(path, replace(good, camera={}))
+    assert "does not say which picamera2" in judged(path, replace(good, versions={}))
     assert "ended by 'error: no frame'" in judged(path, good, "error: no frame")
     assert "ended by None" in judged(path, good, None)
     assert "told [71, 70, 2]" in judged(path, good, captured=71)
@@ -109,7 +112,8 @@ def test_a_log(tmp_path: Path) -> None:
 
 def test_ages_that_no_camera_has(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    write_log(path, COUNTS, header=other_run(camera=CAMERA), reason="70 frames")
+    header = other_run(camera=CAMERA, versions=VERSIONS)
+    write_log(path, COUNTS, header=header, reason="70 frames")
     lines = [*[{}] * 70, {"captured": 72, "processed": 70, "skipped": 2}]
     [fault] = judge.log_faults(path, lines, 1.0)
     assert fault.startswith("ages are implausible: median ")

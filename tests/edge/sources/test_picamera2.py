@@ -100,6 +100,7 @@ class FakeCamera:
         if self.is_sensor:
             self.camera_properties = {"ColorFilterArrangement": 0, "PixelArraySize": (4608, 2592)}
         self.camera_controls = {"FrameDurationLimits": (1, 10**6, 1)} if self.is_sensor else {}
+        self.camera_manager = types.SimpleNamespace(version="v0.7.1")
         self.given = 0
         self.held = 0
         self.started = False
@@ -235,6 +236,7 @@ def test_a_pi_5_gives_rgb_without_padding_that_stays_as_it_was(fake: type[FakeCa
     assert fake.last.held == 0
     assert source.details == {
         "model": "imx708",
+        "libcamera": "v0.7.1",
         "sensor mode": "1640x1232, 10 bits, 41.85 fps, sees 3280x2464",
         "stream": "main BGR888 340x256, rows of 1088 bytes",
     }
