@@ -120,13 +120,9 @@ def _channel_means(node: Node, values: Array) -> F64:
 
 
 def _row_sums(rows: Array) -> F64:
-    """Return float64 [R] of uint8 or float32 [R, n]. (OpenCV adds bytes 15 times as fast.)"""
-    sums: F64
-    if rows.dtype == np.uint8 and rows.shape[1] <= MOST_BYTES:
-        sums = cv2.reduce(rows, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).astype(np.float64)
-    else:
-        sums = rows.sum(axis=1, dtype=np.float64)
-    return sums
+    """Return float64 [R] of uint8 or float32 [R, n]. (OpenCV adds 3 to 15 times as fast.)"""
+    exact = cv2.CV_32S if rows.dtype == np.uint8 and rows.shape[1] <= MOST_BYTES else cv2.CV_64F
+    return cv2.reduce(rows, 1, cv2.REDUCE_SUM, dtype=exact).astype(np.float64).reshape(-1)
 
 
 class _Walk:
