@@ -17,19 +17,17 @@ from __future__ import annotations
 
 import base64
 import errno
-import io
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from edge.errors import EdgeError
-from edge.latency import hdr
+from edge.latency import hdr, log_file
 from edge.latency.histogram import I64, Histogram
+from edge.latency.log_file import LogFile
 from edge.latency.recorder import STAMPS, Interval
 from edge.latency.stats import StageStats
 
@@ -84,7 +82,8 @@ class LogWriter:
     A log that is there already is continued, so that a service that is started again and again
     does not push the logs of better days out. When the next line would exceed `max_bytes`, `path`
     becomes `path.1` (and `.1` becomes `.2`; `keep` old files stay) and a new `path` starts with the
-    run line. What is there and is no log is moved away in the same way.
+    run line. What is there and is no log, or is written by another process, is moved away in the
+    same way. A file that someone deletes is begun anew.
 
     A full disk raises LogError, and what was there still reads. The loop may go on and call
     `interval` as before: each call tries again, and the next line that fits says how many
@@ -101,11 +100,9 @@ class LogWriter:
         self._header = header
         self._max_bytes = max_bytes
         self._keep = keep
-        self._file: io.FileIO | None = None
-        self._size = 0
+        self._file: LogFile | None = None
         self._part = 0
         self._begin_size = 0  # of the file when its last run line had been written
-        self._is_torn = False  # whether part of a line could not be taken back
         self._lost = 0
         self.late: LogError | None = None
         try:
@@ -144,7 +141,8 @@ class LogWriter:
         body = {"kind": "summary", "reason": reason, "lost": self._lost}
         try:
             self._append(_line(body | _interval_json(run)))
-            self._sync()
+            if self._file is not None:
+                self._file.sync()
         except OSError as cause:
             raise self._error(cause) from cause
         finally:
@@ -163,57 +161,55 @@ class LogWriter:
         self._release()
 
     def _append(self, lines: bytes) -> None:
-        if self._file is None:
-            self._begin()
-        elif self._size + len(lines) > self._max_bytes and self._size > self._begin_size:
-            self._sync()
+        file = self._file
+        if file is not None and (self._is_too_long(file, lines) or file.is_deleted):
+            file.sync()
             self._release()
-            self._begin()
-        self._write(lines)
+            file = None
+        if file is None:
+            file = self._begin()
+        file.write(lines)
 
-    def _begin(self) -> None:
+    def _is_too_long(self, file: LogFile, lines: bytes) -> bool:
+        # A line that is longer than a whole file is written all the same.
+        is_begun = file.size_bytes > self._begin_size
+        return is_begun and file.size_bytes + len(lines) > self._max_bytes
+
+    def _begin(self) -> LogFile:
         header = asdict(self._header)
         line = _line({"kind": "run", "format": FORMAT, "part": self._part + 1} | header)
-        # Behind another run, where there is one; the next parts have a file of their own.
-        joint = None if self._part else _end_of_log(self.path)
-        if joint is None or self.path.stat().st_size + len(joint + line) > self._max_bytes:
-            joint = None
+        file = None if self._part else self._behind_another_run(line)
+        if file is None:
             # What is there may also be the part before, where it could not be moved at first.
             if self.path.exists() and self.path.stat().st_size:
                 self._shift()
-        self._file = io.FileIO(self.path, "w" if joint is None else "r+")
-        self._size = self._file.seek(0, os.SEEK_END)
-        try:
-            self._write(line if joint is None else joint + line)
-        except OSError:
-            self._release()
-            if joint is None:
+            file = LogFile(self.path)
+            try:
+                file.write(line)
+            except OSError:
+                file.close()
                 self.path.unlink()
-            raise
-        self._begin_size = self._size
+                raise
+        self._file = file
+        self._begin_size = file.size_bytes
         self._part += 1
+        return file
 
-    def _write(self, data: bytes) -> None:
-        """Write all of `data`, or leave the file as it was and raise OSError."""
-        assert self._file is not None  # noqa: S101 - narrows the type; every caller has opened it
-        if self._is_torn:
-            self._take_back()
+    def _behind_another_run(self, line: bytes) -> LogFile | None:
+        """Return the log that is there, with `line` behind it; None where it cannot be."""
+        file = log_file.continued(self.path, RUN_LINE)
+        if file is None:
+            return None
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            whole = log_file.joint(self.path) + line
+            if file.size_bytes + len(whole) <= self._max_bytes:
+                file.write(whole)
+                return file
         except OSError:
-            self._is_torn = True
-            with suppress(OSError):  # tried again before the next line
-                self._take_back()
+            file.close()
             raise
-        self._size += len(data)
-
-    def _take_back(self) -> None:
-        assert self._file is not None  # noqa: S101 - as above
-        self._file.truncate(self._size)
-        self._file.seek(self._size)
-        self._is_torn = False
+        file.close()
+        return None
 
     def _shift(self) -> None:
         for number in range(self._keep, 0, -1):
@@ -223,10 +219,6 @@ class LogWriter:
 
     def _numbered(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")
-
-    def _sync(self) -> None:
-        if self._file is not None:
-            os.fsync(self._file.fileno())
 
     def _release(self) -> None:
         if self._file is not None:
@@ -238,20 +230,6 @@ class LogWriter:
             f"{self.path}: the latency log cannot be written ({cause.strerror or cause}); "
             "make room, or name another file"
         )
-
-
-def _end_of_log(path: Path) -> bytes | None:
-    """Return what must stand between a log and its next run line, or None where there is no log.
-
-    A run that was cut off, by a loss of power perhaps, ends within a line.
-    """
-    if not path.is_file() or not path.stat().st_size:
-        return None
-    with path.open("rb") as file:
-        if file.read(len(RUN_LINE)) != RUN_LINE:
-            return None
-        file.seek(-1, os.SEEK_END)
-        return b"" if file.read(1) == b"\n" else b"\n"
 
 
 def _line(data: Mapping[str, Any]) -> bytes:

@@ -11,9 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge import live_health, live_log
+from edge.device import Health
 from edge.latency.incidents import Tally
 from edge.latency.read import LatencyLog, read_log
+from edge.latency.summary import summarize
 from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
+from edge.live_health import HealthWatch
 from edge.live_log import RunLog
 from edge.preprocess import PRESETS, PreprocessError
 from edge.sources import reopening
@@ -281,6 +285,26 @@ def test_a_frame_that_breaks_the_run_is_captured_and_skipped(
         loop.run(source, stop=threading.Event(), log=RunLog(path, backend.spec, source, 10.0))
     [interval] = read_log(path).intervals
     assert (interval.captured, interval.processed, interval.skipped) == (2, 1, 1)
+
+
+def test_throttling_is_marked_on_the_intervals_that_it_touches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Under-voltage since boot already; it comes back for one reading, and is gone at the end.
+    bits = iter([0x10000] * 10 + [0x10001] + [0x10000] * 10**5)
+    monkeypatch.setattr(live_health, "PERIOD_S", 0.005)
+    monkeypatch.setattr(live_health, "SHARE", 1.0)
+    watch = HealthWatch(lambda: Health(50.0, next(bits)))
+    monkeypatch.setattr(live_log, "HealthWatch", lambda: watch)
+    run = Run(tmp_path, Frames(1), *[Frames(1, every_s=0.02)] * 20, End())
+    run.go(interval_s=0.02)
+    summary = summarize([run.log])
+    assert summary.throttle_flags == ("under-voltage",)
+    # The reading, and where it is the last of an interval, the one after.
+    assert summary.throttled_intervals in (1, 2)
+    assert summary.throttle_checks > 3
+    watch._thread.join(10)
+    assert not watch._thread.is_alive()
 
 
 def test_what_cannot_be_opened_at_first_is_no_outage() -> None:

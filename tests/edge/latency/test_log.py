@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import json
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_an_interval_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             writes.append(len(data))
             return super().write(data)
 
-    monkeypatch.setattr("edge.latency.log.io.FileIO", Counting)
+    monkeypatch.setattr("edge.latency.log_file.io.FileIO", Counting)
     write_log(tmp_path / "run.jsonl", (3, 4, 5), trace=True)
     assert len(writes) == 1 + 3 + 1
     assert sum(writes) == (tmp_path / "run.jsonl").stat().st_size
@@ -175,6 +176,49 @@ def test_what_cannot_be_continued_is_moved_away(content: bytes, tmp_path: Path) 
     assert [log.run for log in read_runs(path)] == [HEADER]
 
 
+def test_a_log_that_another_run_still_writes_is_not_written_by_two(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    taken, run = intervals((40, 30, 20))
+    with LogWriter(path, HEADER) as first:
+        first.interval(taken[0], {})
+        with LogWriter(path, other_run()) as second:
+            second.interval(taken[1], {})
+            first.interval(taken[2], {})
+            second.close(run, "second")
+        first.close(run, "first")
+    found = {read_log(file).reason: read_runs(file) for file in tmp_path.iterdir()}
+    assert {reason: len(runs) for reason, runs in found.items()} == {"first": 1, "second": 1}
+    assert [i.processed for i in found["first"][0].intervals] == [40, 20]
+    # The lock goes with the writer: the next run follows the second one.
+    write_log(path, (30,), header=other_run(card="third"))
+    assert len(read_runs(path)) == 2
+
+
+def test_without_locks_a_log_is_continued_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    path = write_log(tmp_path / "run.jsonl", (40,))
+    write_log(path, (30,), header=other_run())
+    assert len(read_runs(path)) == 2
+
+
+def test_a_log_that_is_deleted_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    taken, run = intervals((40, 30))
+    with LogWriter(path, HEADER) as writer:
+        writer.interval(taken[0], {})
+        path.unlink()
+        writer.interval(taken[1], {})
+        writer.close(run, "done")
+    summary = summarize(read_runs(path))
+    assert (summary.processed, summary.runs[0].reason) == (30, "done")
+    assert summary.runs[0].missing_parts == 1
+
+
 def test_incidents_are_written_where_there_are_some(tmp_path: Path) -> None:
     befell = Incidents(pauses=Tally(2, 5 * SECOND, 3 * SECOND), interrupted=1, longest_gap_ns=7)
     log = lines(write_log(tmp_path / "run.jsonl", (40, 30), incidents=[NOTHING, befell]))
@@ -206,7 +250,7 @@ class FullDisk(io.FileIO):
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> type[FullDisk]:
-    monkeypatch.setattr("edge.latency.log.io.FileIO", FullDisk)
+    monkeypatch.setattr("edge.latency.log_file.io.FileIO", FullDisk)
     return FullDisk
 
 
