@@ -11,11 +11,12 @@ from edge.classifier import TopK, warm_up
 from edge.live_capture import CaptureThread
 from edge.live_counts import NS, RunCounts
 from edge.live_feed import Feeder
+from edge.live_inference import Inference, InferenceThread, Inferred
 from edge.live_listener import Listener
 from edge.live_log import RunLog
 from edge.live_types import LiveOptions, LiveResult, Result, Status
 from edge.preprocess import PreprocessSpec
-from edge.sources.base import Frame, Source
+from edge.sources.base import Source
 
 __all__ = ["LiveLoop", "LiveOptions", "LiveResult", "Result", "Status"]
 
@@ -23,8 +24,8 @@ __all__ = ["LiveLoop", "LiveOptions", "LiveResult", "Result", "Status"]
 class LiveLoop:
     """One model, ready for sources.
 
-    The caller's thread does everything but reading the source, and preparing its frames where
-    that can be done ahead.
+    The caller's thread does everything but reading the source; where the inference leaves a core
+    free, frames are prepared on the thread that reads them, and the model has one of its own.
     """
 
     def __init__(
@@ -67,11 +68,14 @@ class LiveLoop:
         """
         capture = CaptureThread(source, self._feeder.prepare)
         counts = RunCounts(self._options, capture, log, listener)
-        reason = "interrupted"
+        inference = self._inference(counts)
+        reason, is_broken = "interrupted", True
         try:
             warm_up(self._backend, self._options.warmup)
             counts.start()
-            reason = self._loop(counts, stop, on_status, on_result, on_waiting)
+            inference.start()
+            reason = self._loop(counts, inference, stop, on_status, on_result, on_waiting)
+            is_broken = False
             if counts.has_news:
                 counts.tell_status(on_status)
         except Exception as error:
@@ -79,14 +83,22 @@ class LiveLoop:
             raise
         finally:
             try:
+                inference.close()
                 counts.capture.close()
             finally:
-                run = counts.close(reason)
+                run = counts.close(reason, is_broken=is_broken)
         return LiveResult(run, reason, source.broken_count, log.failures if log else 0)
+
+    def _inference(self, counts: RunCounts) -> Inference:
+        parts = (self._feeder, self._backend, counts.capture, counts.watch)
+        if self._feeder.is_ahead:
+            return InferenceThread(*parts, self._options.frames)
+        return Inference(*parts)
 
     def _loop(
         self,
         counts: RunCounts,
+        inference: Inference,
         stop: threading.Event,
         on_status: Callable[[Status], None] | None,
         on_result: Callable[[Result], None] | None,
@@ -99,13 +111,14 @@ class LiveLoop:
         interval_ns = start_ns + round(options.interval_s * NS)
         end_ns = None if options.duration_s is None else start_ns + round(options.duration_s * NS)
         while not stop.is_set():
-            frame = counts.take()
-            if frame is not None:
-                result = self._classify(frame, counts)
-                counts.labelled(frame, result)
+            inferred = inference.take()
+            counts.watch.look_at_the_wall_clock()
+            if inferred is not None:
+                result = self._name(inferred, counts)
+                counts.labelled(inferred.frame, result)
                 if on_result is not None:
                     on_result(result)
-            elif _has_ended(counts.capture, on_waiting):
+            elif _has_ended(inference, counts.capture, on_waiting):
                 return "the source ended"
             now_ns = time.monotonic_ns()
             if now_ns >= status_ns:
@@ -120,31 +133,37 @@ class LiveLoop:
                 return f"{options.duration_s:g} s"
         return "stopped"
 
-    def _classify(self, frame: Frame, counts: RunCounts) -> Result:
-        clock = time.monotonic_ns
-        took_ns = self._feeder.feed(frame)
-        preprocessed_ns = clock()
-        # What was prepared ahead lies anywhere between arrival and now; the rest of that is queue.
-        started_ns = preprocessed_ns - took_ns
-        scores = self._backend.run()
-        inferred_ns = clock()
-        guesses = self._top.run(scores)
-        done_ns = clock()
+    def _name(self, inferred: Inferred, counts: RunCounts) -> Result:
+        guesses = self._top.run(inferred.scores)
+        done_ns = time.monotonic_ns()
+        frame = inferred.frame
         captured_ns, arrived_ns = frame.captured_ns, frame.arrived_ns
         counts.recorder.record(
-            captured_ns, arrived_ns, started_ns, preprocessed_ns, inferred_ns, done_ns
+            captured_ns,
+            arrived_ns,
+            inferred.started_ns,
+            inferred.preprocessed_ns,
+            inferred.inferred_ns,
+            done_ns,
         )
         total_ns, age_ns = done_ns - arrived_ns, done_ns - captured_ns
-        is_interrupted = counts.was_interrupted(captured_ns, done_ns)
-        return Result(frame.name, frame.sequence, guesses, total_ns, age_ns, is_interrupted)
+        if inferred.is_interrupted:
+            counts.recorder.mark_interrupted()
+        return Result(
+            frame.name, frame.sequence, guesses, total_ns, age_ns, inferred.is_interrupted
+        )
 
 
-def _has_ended(capture: CaptureThread, on_waiting: Callable[[], None] | None) -> bool:
+def _has_ended(
+    inference: Inference, capture: CaptureThread, on_waiting: Callable[[], None] | None
+) -> bool:
     """Return whether no frame will come; raise what ended the source, if it was an error."""
-    if capture.ended:
+    if inference.ended:
         if capture.error is not None:
             raise capture.error
         return True
-    if capture.is_within_time(time.monotonic_ns()) and on_waiting is not None:
+    is_within_time = capture.is_within_time(time.monotonic_ns())
+    # Not while the model has a frame: one that hangs must not look alive.
+    if is_within_time and on_waiting is not None and not inference.is_running:
         on_waiting()
     return False

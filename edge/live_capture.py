@@ -36,6 +36,7 @@ class CaptureThread:
         self._waiting: Frame | None = None
         self._captured = 0
         self._skipped = 0
+        self._taken = 0
         self._pictures = PictureWatch()
         self._gap = _Gap()
         self._told = Incidents()  # in all, up to the last call of `incidents`
@@ -51,10 +52,10 @@ class CaptureThread:
         self._thread.start()
 
     @property
-    def counts(self) -> tuple[int, int]:
-        """How many frames were captured and skipped, of one moment."""
+    def counts(self) -> tuple[int, int, int]:
+        """How many frames were captured, skipped and taken, of one moment."""
         with self._changed:
-            return self._captured - (self._waiting is not None), self._skipped
+            return self._captured - (self._waiting is not None), self._skipped, self._taken
 
     @property
     def skipped(self) -> int:
@@ -131,9 +132,12 @@ class CaptureThread:
     def take(self, timeout_s: float) -> Frame | None:
         """Return the waiting frame, or None where none came in time or none will come."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting is not None or self._ended, timeout_s)
+            if self._waiting is None and not self._ended:
+                self._changed.wait(timeout_s)
             frame, self._waiting = self._waiting, None
-            self._changed.notify_all()
+            if frame is not None:
+                self._taken += 1
+                self._changed.notify()
             return frame
 
     def close(self) -> None:

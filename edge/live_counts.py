@@ -14,9 +14,6 @@ from edge.live_watch import TimeWatch
 from edge.sources.base import Frame
 
 NS = 1_000_000_000
-# How long the loop waits for a frame before it looks at the clock and at `stop` again.
-POLL_S = 0.1
-POLL_NS = round(POLL_S * NS)
 
 
 class RunCounts:
@@ -34,8 +31,7 @@ class RunCounts:
         self.recorder = Recorder(trace=options.trace)
         self.result: Result | None = None
         self.processed = 0
-        self._watch = TimeWatch()
-        self._taken = 0
+        self.watch = TimeWatch()
         self._log = log
         # At the last interval (captured, skipped), and at the last status.
         self._logged = (0, 0)
@@ -44,25 +40,9 @@ class RunCounts:
     def start(self) -> None:
         """Begin to read and to measure; what came before is in no figure."""
         self.recorder.start()
-        self._watch.start()
+        self.watch.start()
         self._shown = (time.monotonic_ns(), 0)
         self.capture.start()
-
-    def take(self) -> Frame | None:
-        """Return the next frame, or None where none came within POLL_S."""
-        frame = self.capture.take(POLL_S)
-        self._taken += frame is not None
-        self._watch.look(time.monotonic_ns(), POLL_NS)
-        self._watch.look_at_the_wall_clock()
-        return frame
-
-    def was_interrupted(self, captured_ns: int, done_ns: int) -> bool:
-        """Return whether time that nobody used is part of that from `captured_ns` to `done_ns`."""
-        self._watch.look(done_ns)
-        is_interrupted = self._watch.was_hit(captured_ns)
-        if is_interrupted:
-            self.recorder.mark_interrupted()
-        return is_interrupted
 
     @property
     def has_news(self) -> bool:
@@ -102,13 +82,19 @@ class RunCounts:
             notice=self.capture.notice(now_ns),
         )
 
-    def close_interval(self) -> None:
-        """Close the interval in progress and write it to the log."""
-        captured, skipped = self.capture.counts
-        skipped += self._taken - self.processed  # taken, and never labelled: the run broke
+    def close_interval(self, *, is_broken: bool = False) -> None:
+        """Close the interval in progress and write it to the log.
+
+        A frame that is with the model has no fate yet; `is_broken`: it will not have a label.
+        """
+        captured, skipped, taken = self.capture.counts
+        if is_broken:
+            skipped += taken - self.processed
+        else:
+            captured -= taken - self.processed
         captured_before, skipped_before = self._logged
         self._logged = (captured, skipped)
-        incidents = self._watch.take().merged(self.capture.incidents(time.monotonic_ns()))
+        incidents = self.watch.take().merged(self.capture.incidents(time.monotonic_ns()))
         interval = self.recorder.take_interval(
             captured - captured_before, skipped - skipped_before, incidents
         )
@@ -117,9 +103,9 @@ class RunCounts:
         if self._listener is not None:
             self._listener.interval(interval)
 
-    def close(self, reason: str) -> Interval:
+    def close(self, reason: str, *, is_broken: bool) -> Interval:
         """Close the last interval and the log, and return the whole run."""
-        self.close_interval()
+        self.close_interval(is_broken=is_broken)
         run = self.recorder.run()
         if self._log is not None:
             self._log.close(run, reason)

@@ -12,6 +12,7 @@ import numpy as np
 from edge.backends.base import Backend
 from edge.preprocess import Preprocessor, PreprocessSpec
 from edge.sources.base import Frame
+from edge.tensors import Array
 
 
 class Feeder:
@@ -37,6 +38,7 @@ class Feeder:
         self._backend = backend
         if is_ahead is None:
             is_ahead = len(os.sched_getaffinity(0)) > backend.spec.threads
+        self.is_ahead = is_ahead
         self.prepare: Callable[[Frame], None] | None = self._prepare if is_ahead else None
         """What the capture thread is to do with each frame; None: nothing."""
 
@@ -50,7 +52,7 @@ class Feeder:
         if frame.tensor is None:
             self._preprocessor.run(frame.pixels, frame.color, self._backend.input_view())
         else:
-            np.copyto(self._backend.input_view(), frame.tensor)
+            _copy(frame.tensor, self._backend.input_view())
         return time.monotonic_ns() - start_ns + frame.preprocess_ns
 
     def _prepare(self, frame: Frame) -> None:
@@ -60,3 +62,9 @@ class Feeder:
         self._preprocessor.run(frame.pixels, frame.color, tensor)
         frame.tensor = tensor
         frame.preprocess_ns = time.monotonic_ns() - start_ns
+
+
+def _copy(tensor: Array, out: Array) -> None:
+    # NumPy would let other threads in meanwhile, and then wait ten times as long as the copy takes
+    # until they let go of the interpreter.
+    out.reshape(-1).view(np.uint8).data[:] = tensor.reshape(-1).view(np.uint8).data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,8 @@ class TimeWatch:
 
     A pause is time in which this thread did not run (by its own processor time) although it was
     not waiting for a frame: a model that computes for a second is no pause, a process that was
-    stopped for a second is. Belongs to one thread. Costs some 2 us a frame.
+    stopped for a second is. Belongs to the thread that calls `start`; another one may `take`. Costs
+    some 2 us a frame.
 
     Args: clock, processor_ns: the monotonic clock, and the processor time of this thread;
         boot, wall: the boot clock against the monotonic one, the wall clock against the boot clock.
@@ -40,6 +42,7 @@ class TimeWatch:
         self._boot = Relation() if boot is None else boot
         self._wall = Relation(time.time_ns, boot_ns, tolerance_ns=STEP_NS) if wall is None else wall
         self._incidents = NOTHING
+        self._changing = threading.Lock()
         self.start()
 
     def start(self) -> None:
@@ -58,34 +61,39 @@ class TimeWatch:
         idle_ns = (now_ns - self._looked_ns) - (ran_ns - self._ran_ns) - waited_ns
         self._looked_ns, self._ran_ns = now_ns, ran_ns
         if idle_ns >= PAUSE_NS:
-            pauses = self._incidents.pauses.with_one(idle_ns)
-            self._incidents = replace(self._incidents, pauses=pauses)
+            with self._changing:
+                pauses = self._incidents.pauses.with_one(idle_ns)
+                self._incidents = replace(self._incidents, pauses=pauses)
             # A younger frame cannot have been hit by a pause of this length.
             self._hit(now_ns - PAUSE_NS)
         slept_ns = self._boot.check()
         if slept_ns:
-            suspends = self._incidents.suspends.with_one(slept_ns)
-            self._incidents = replace(self._incidents, suspends=suspends)
+            with self._changing:
+                suspends = self._incidents.suspends.with_one(slept_ns)
+                self._incidents = replace(self._incidents, suspends=suspends)
             self._hit(now_ns)
 
     def look_at_the_wall_clock(self) -> None:
         """Notice where it was set since the last look."""
         step_ns = self._wall.check()
         if step_ns:
-            steps = self._incidents.clock_steps.with_one(step_ns)
-            self._incidents = replace(self._incidents, clock_steps=steps)
+            with self._changing:
+                steps = self._incidents.clock_steps.with_one(step_ns)
+                self._incidents = replace(self._incidents, clock_steps=steps)
 
     def was_hit(self, captured_ns: int) -> bool:
         """Return whether a pause or a suspend is a part of the time since this moment; count it."""
         if captured_ns >= self._hit_ns:
             return False
-        interrupted = self._incidents.interrupted + 1
-        self._incidents = replace(self._incidents, interrupted=interrupted)
+        with self._changing:
+            interrupted = self._incidents.interrupted + 1
+            self._incidents = replace(self._incidents, interrupted=interrupted)
         return True
 
     def take(self) -> Incidents:
         """Return what was noticed since the last call."""
-        incidents, self._incidents = self._incidents, NOTHING
+        with self._changing:
+            incidents, self._incidents = self._incidents, NOTHING
         return incidents
 
     def _hit(self, moment_ns: int) -> None:

@@ -1,24 +1,28 @@
-"""What the loop adds to the bare inference, and whether its memory grows.
+"""What the loop costs: against the bare inference, against loops as examples have them, in age.
 
-    python -m tests.benchmarks.loop --model model.int8.tflite
+    python -m tests.benchmarks.loop --model model.int8.tflite --model model.int8.onnx
     python -m tests.benchmarks.loop --model model.tflite --preprocess tf --source pictures/
 
 Blocks of frames through the whole loop (capture thread, hand-over, preprocessing, inference,
-top 5, recorder) alternate with blocks of the inference call alone, on the same backend, so that
-whatever else the machine does meets both. Frames are 640x480, made beforehand, or the first of
-`--source`, resized. Then a stub in the model's place takes 20,000 frames, and memory is read on
-the way. Raw samples go to tests/benchmarks/results/loop.json.
+top 5, recorder) take turns with blocks of the runtime's call alone, of the loop that never prepares
+frames ahead, and of a loop as the runtimes' own examples write it, on the same opened model, so
+that whatever else the machine does meets all of them. Frames are 640x480, made beforehand, or the
+first of `--source`, resized. Each model runs on one thread, on one thread per core, and on one core
+alone. Then a simulated camera has its own pace, and the age of each label is kept; then whole
+processes are started, until their first label; then a stub in the model's place takes 20,000
+frames, and memory is read on the way. Raw samples go to tests/benchmarks/results/loop.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,116 +30,44 @@ import cv2
 import numpy as np
 
 from edge.backends import open_model
-from edge.backends.base import Backend, ModelSpec
+from edge.backends.base import ModelSpec
 from edge.classifier import choose_preprocess
-from edge.device import describe_board, describe_versions
-from edge.files import write_text
 from edge.live import LiveLoop, LiveOptions
 from edge.preprocess import PRESETS, PreprocessSpec
-from edge.sources import open_source
-from edge.sources.base import Frame, Timestamps
-from edge.tensors import U8, Array
+from edge.tensors import U8
+from tests.benchmarks import record
+from tests.benchmarks.loop_age import measure_ages, summarize_ages
+from tests.benchmarks.loop_parts import (
+    MemorySource,
+    StubBackend,
+    pictures_of,
+    synthetic_pictures,
+)
+from tests.benchmarks.loop_rate import measure_rate, summarize_rate
 
-RESULT = Path(__file__).parent / "results" / "loop.json"
-SIZE = (640, 480)
 GROWTH_STEP = 1000
 
 
-class MemorySource:
-    """Gives pictures from memory, in turn, so many times; calls `on_read` before each."""
-
-    name = "memory"
-    is_live = False
-    timestamps: Timestamps = "arrival"
-    broken_count = 0
-
-    def __init__(
-        self, pictures: list[U8], count: int, on_read: Callable[[int], None] = lambda _: None
-    ) -> None:
-        self._pictures = pictures
-        self._count = count
-        self._on_read = on_read
-        self._given = 0
-
-    def read(self) -> Frame | None:
-        if self._given == self._count:
-            return None
-        self._on_read(self._given)
-        now_ns = time.monotonic_ns()
-        pixels = self._pictures[self._given % len(self._pictures)]
-        frame = Frame(pixels, "bgr", self._given, now_ns, now_ns)
-        self._given += 1
-        return frame
-
-    def close(self) -> None:
-        pass
-
-
-class StubBackend:
-    """A model that takes no time: what is left is the loop."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        self.spec = spec
-        self._input: Array = np.zeros(spec.input.shape, spec.input.dtype)
-        self._scores: Array = np.arange(spec.classes).astype(spec.output.dtype)
-
-    def input_view(self) -> Array:
-        return self._input
-
-    def run(self) -> Array:
-        return self._scores
-
-    def close(self) -> None:
-        pass
-
-
-def synthetic_pictures(count: int) -> list[U8]:
-    """Return smooth noise, uint8 [480, 640, 3]."""
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (count, SIZE[1], SIZE[0], 3), dtype=np.uint8)
-    return [np.asarray(cv2.GaussianBlur(picture, (0, 0), 4), np.uint8) for picture in noise]
-
-
-def pictures_of(source_text: str, count: int) -> list[U8]:
-    """Return the first frames of a source, brought to 640x480."""
-    source = open_source(source_text)
-    try:
-        frames = list(islice(iter(source.read, None), count))
-    finally:
-        source.close()
-    return [np.asarray(cv2.resize(frame.pixels, SIZE), np.uint8) for frame in frames]
-
-
-def measure_cost(
-    backend: Backend, preprocess: PreprocessSpec, pictures: list[U8], blocks: int, length: int
-) -> dict[str, list[float]]:
-    """Return ms a frame for each block: of the loop, and of the inference call alone.
-
-    `cpu` is the processor time of all threads, which others on the machine disturb less.
-    """
-    loop = LiveLoop(backend, preprocess, (), LiveOptions(warmup=0))
-    samples: dict[str, list[float]] = {
-        "loop_ms": [],
-        "bare_ms": [],
-        "loop_cpu_ms": [],
-        "bare_cpu_ms": [],
-    }
-    for block in range(blocks + 1):
-        stamps = [_now()]
-        loop.run(MemorySource(pictures, length), stop=threading.Event())
-        stamps.append(_now())
-        for _ in range(length):
-            backend.run()
-        stamps.append(_now())
-        if block:  # the first warms up both
-            wall, cpu = np.diff(np.array(stamps), axis=0).T / length / 1e6
-            for name, value in zip(samples, (*wall, *cpu), strict=True):
-                samples[name].append(float(value))
-    return samples
-
-
-def _now() -> tuple[int, int]:
-    return time.perf_counter_ns(), time.process_time_ns()
+def measure_start(model: Path, runs: int) -> list[float]:
+    """Return the seconds from the start of a process to its first label on stdout."""
+    with tempfile.TemporaryDirectory() as folder:
+        cv2.imwrite(f"{folder}/0.png", synthetic_pictures(1)[0])
+        command = [sys.executable, "-m", "device_scripts.live_classify", "--model", str(model)]
+        took_s = []
+        for _ in range(runs):
+            begin_s = time.perf_counter()
+            with subprocess.Popen(
+                [*command, "--source", folder, "--json"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            ) as process:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                took_s.append(round(time.perf_counter() - begin_s, 4))
+                process.stdout.read()
+            if b"guesses" not in line:
+                raise RuntimeError(f"no label: {line!r}")
+    return took_s
 
 
 def measure_growth(
@@ -168,56 +100,122 @@ def _rss() -> int:
     raise RuntimeError("no VmRSS in /proc/self/status")
 
 
+def arrangements() -> list[tuple[int, int]]:
+    """Return what is measured, as (cores, threads of an inference)."""
+    cores = len(os.sched_getaffinity(0))
+    return [(cores, 1), *([(cores, cores), (1, 1)] if cores > 1 else [])]
+
+
+def measure_model(path: Path, args: argparse.Namespace, pictures: list[U8]) -> dict[str, Any]:
+    """Return rates and ages in all arrangements."""
+    everywhere = os.sched_getaffinity(0)
+    found: dict[str, Any] = {}
+    for cores, threads in arrangements():
+        os.sched_setaffinity(0, set(sorted(everywhere)[:cores]))
+        try:
+            backend = open_model(path, threads=threads)
+            preprocess = choose_preprocess(backend.spec, args.preprocess)
+            found[f"{cores} cores, {threads} threads"] = {
+                "rate": measure_rate(backend, preprocess, pictures, args.blocks, args.length),
+                "age": measure_ages(backend, preprocess, pictures, args.seconds, args.rounds),
+            }
+            backend.close()
+        finally:
+            os.sched_setaffinity(0, everywhere)
+    return found
+
+
+def show(name: str, found: dict[str, Any]) -> str:
+    """Return the tables of one model."""
+    parts = [f"\n### {name}"]
+    for arrangement, samples in found.items():
+        rates = [
+            (
+                way,
+                f"{figures['median_ms']:.2f}",
+                f"{100 * figures['rate']:.1f} %",
+                f"{100 * figures['rate_quartile_1']:.1f} to {100 * figures['rate_quartile_3']:.1f}",
+                f"{100 * figures['rate_of_best']:.1f} %",
+                f"{figures['processor_ms']:.2f}",
+            )
+            for way, figures in summarize_rate(samples["rate"]).items()
+        ]
+        ages = [
+            (
+                f"{row['loop']}, {row['camera']}",
+                *(f"{row[key]:.1f}" for key in ("p50_ms", "p99_ms", "max_ms")),
+                f"{row['bound_by_median_ms']:.1f}" if "bound_by_median_ms" in row else "",
+                f"{row['bound_by_p99_ms']:.1f}" if "bound_by_p99_ms" in row else "",
+            )
+            for row in summarize_ages(samples["age"])
+        ]
+        rate_header = ("way", "ms", "rate", "quartiles", "of the best", "processor ms")
+        age_header = ("age of a label, ms", "p50", "p99", "max", "bound", "bound, p99")
+        parts += [
+            f"\n{arrangement}\n",
+            record.table(rate_header, rates),
+            "",
+            record.table(age_header, ages),
+        ]
+    return "\n".join(parts)
+
+
 def main() -> None:
     """Measure, print the figures and keep the samples."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--model", required=True, type=Path)
-    parser.add_argument("--preprocess", choices=tuple(PRESETS))
-    parser.add_argument("--source")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--blocks", type=int, default=20)
-    parser.add_argument("--length", type=int, default=50, help="frames a block")
-    parser.add_argument("--frames", type=int, default=20_000, help="frames of the memory run")
-    parser.add_argument("--opencv-threads", type=int, help="instead of OpenCV's own choice")
-    parser.add_argument("--output", type=Path, default=RESULT)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--model", required=True, type=Path, action="append", help="one or more")
+    add("--preprocess", choices=tuple(PRESETS))
+    add("--source")
+    add("--blocks", type=int, default=40)
+    add("--length", type=int, default=50, help="frames a block")
+    add("--seconds", type=float, default=2.0, help="of one turn of a loop with a camera")
+    add("--rounds", type=int, default=4, help="of those turns")
+    add("--starts", type=int, default=10)
+    add("--frames", type=int, default=20_000, help="frames of the memory run")
     args = parser.parse_args()
-    if args.opencv_threads is not None:
-        cv2.setNumThreads(args.opencv_threads)
-    backend = open_model(args.model, threads=args.threads)
-    preprocess = choose_preprocess(backend.spec, args.preprocess)
     pictures = pictures_of(args.source, 32) if args.source else synthetic_pictures(8)
-    cost = measure_cost(backend, preprocess, pictures, args.blocks, args.length)
+    before = record.machine()
+    print(record.heading("The loop", before))
+    models: dict[str, Any] = {}
+    for path in args.model:
+        found = measure_model(path, args, pictures)
+        starts_s = measure_start(path, args.starts)
+        print(show(path.name, found))
+        print(
+            f"\nstart to first label: median {np.median(starts_s):.2f} s, max {max(starts_s):.2f} s"
+        )
+        models[path.name] = {"starts_s": starts_s, **found}
+    backend = open_model(args.model[0], threads=1)
+    preprocess = choose_preprocess(backend.spec, args.preprocess)
     growth = measure_growth(backend.spec, preprocess, pictures, args.frames)
     backend.close()
-
-    added = np.subtract(cost["loop_ms"], cost["bare_ms"])
-    added_cpu = np.subtract(cost["loop_cpu_ms"], cost["bare_cpu_ms"])
     first, last = growth[1], growth[-1]
-    figures: dict[str, Any] = {
-        "bare_ms": float(np.median(cost["bare_ms"])),
-        "loop_ms": float(np.median(cost["loop_ms"])),
-        "added_ms": float(np.median(added)),
-        "added_ms_quartiles": np.percentile(added, (25, 75)).tolist(),
-        "added_cpu_ms": float(np.median(added_cpu)),
-        "added_cpu_ms_quartiles": np.percentile(added_cpu, (25, 75)).tolist(),
-        "traced_growth_bytes": last["traced_bytes"] - first["traced_bytes"],
-        "rss_growth_bytes": last["rss_bytes"] - first["rss_bytes"],
-        "growth_frames": last["frame"] - first["frame"],
+    grown = {key: last[key] - first[key] for key in ("frame", "traced_bytes", "rss_bytes")}
+    print(
+        f"\nmemory, {grown['frame']} frames: {grown['traced_bytes']} bytes of Python's, "
+        f"{grown['rss_bytes']} of the process's"
+    )
+    figures = {
+        name: {
+            arrangement: {
+                "rate": summarize_rate(samples["rate"]),
+                "age": summarize_ages(samples["age"]),
+            }
+            for arrangement, samples in found.items()
+            if arrangement != "starts_s"
+        }
+        for name, found in models.items()
     }
-    report = {
-        "figures": figures,
-        "model": args.model.name,
-        "model_sha256": backend.spec.sha256,
-        "threads": args.threads,
-        "opencv_threads": cv2.getNumThreads(),
-        "frames_a_block": args.length,
-        "board": describe_board(),
-        "versions": describe_versions(),
-        "samples": {**cost, "growth": growth},
-    }
-    args.output.parent.mkdir(exist_ok=True)
-    write_text(args.output, json.dumps(report, indent=1) + "\n")
-    print(json.dumps(figures, indent=1))
+    for found in models.values():
+        for samples in found.values():
+            if isinstance(samples, dict):
+                for row in samples["age"]:
+                    for key in ("ages_ms", "inferences_ms"):
+                        row[key] = [round(ms, 2) for ms in row[key]]
+    record.save("loop", before, figures=figures, samples={"models": models, "growth": growth})
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from edge.sources.base import Frame, SourceError, Timestamps
 from edge.sources.reopening import ReopeningSource
 from edge.tensors import U8
 from tests.benchmarks import record
-from tests.benchmarks.loop import MemorySource, StubBackend
+from tests.benchmarks.loop_parts import MemorySource, StubBackend
 from tests.edge.fakes import model_spec
 
 SCRIPT = Path(__file__).parents[2] / "device_scripts" / "live_classify.py"

@@ -184,9 +184,10 @@ def test_stamps_are_in_order_and_warm_up_is_in_no_figure(is_ahead: bool, tmp_pat
     stamps = np.array(next(line["rows"] for line in lines if line["kind"] == "trace"))
     assert stamps.shape == (20, 6)
     assert (stamps[:, 1:] >= stamps[:, :-1]).all()
-    # Ahead, a frame is prepared while the one before is with the model.
-    started_or_preprocessed = 3 if is_ahead else 2
-    assert (stamps[1:, started_or_preprocessed] >= stamps[:-1, 5]).all()
+    # Ahead, a frame is prepared while the one before is with the model, and has its label while the
+    # next one is: only the inferences come one after the other.
+    before, after = (4, 3) if is_ahead else (5, 2)
+    assert (stamps[1:, after] >= stamps[:-1, before]).all()
 
 
 def test_age_counts_from_the_sensor() -> None:

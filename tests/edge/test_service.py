@@ -230,7 +230,8 @@ def test_an_inference_that_hangs_gives_no_sign_of_life(listener: Listener) -> No
     backend.released.set()
     end()
     assert before.count(b"WATCHDOG=1") == 4
-    assert after == []
+    # Where the model has a thread of its own, the loop still turns, and says so.
+    assert all(news.startswith(b"STATUS=") for news in after)
     assert b"WATCHDOG=1" in listener.heard()
 
 
