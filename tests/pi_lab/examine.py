@@ -90,6 +90,8 @@ def lose_the_camera(lab: Lab) -> None:
     )
     good = not done.status and "opened again" in done.err and len(done.lines) == frames + 1
     lab.check(f"a camera that stalls for {STALL_S:g} s is opened again", _unless(good, done))
+    faults = judge.outage_faults(lab.folder / "stall.jsonl", STALL_S)
+    lab.check("its log has one outage of that length, and adds up", faults)
     arguments += ["--max-outage", str(MAX_OUTAGE_S)]
     for title, names, said in (
         ("stays lost", ["stalled"], "no frame for"),

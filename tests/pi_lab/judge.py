@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from edge.latency.incidents import NOTHING, Incidents
 from edge.latency.log import LogError
 from edge.latency.read import read_log
 from tests.pi_lab.scenes import COLOURS, FRAMES_A_PICTURE
@@ -90,6 +92,28 @@ def log_faults(path: Path, results: Sequence[Mapping[str, Any]], max_age_ms: flo
             f"{max_age_ms:g}; arrival to label {total.percentile(50) / 1e6:.1f}), {age.negative} "
             "before the frame was taken"
         )
+    return faults
+
+
+def outage_faults(path: Path, stall_s: float) -> list[str]:
+    """Hold the log of a run whose camera stalled once for `stall_s` against that."""
+    try:
+        log = read_log(path)
+    except (LogError, OSError) as error:
+        return [str(error)]
+    seen = reduce(Incidents.merged, (interval.incidents for interval in log.intervals), NOTHING)
+    faults = list(log.problems)
+    if seen.outages.count != 1:
+        faults.append(f"the log has {seen.outages.count} outages, not one")
+    # It begins with the last frame before, and ends when the camera is open again.
+    for name, lasted_ns in (("outage", seen.outages.longest_ns), ("gap", seen.longest_gap_ns)):
+        if not stall_s * 1e9 <= lasted_ns <= 3 * stall_s * 1e9:
+            faults.append(f"the log's {name} is {lasted_ns / 1e9:.1f} s")
+    faults += [
+        f"an interval does not add up: {one.captured} captured"
+        for one in log.intervals
+        if one.captured != one.processed + one.skipped
+    ]
     return faults
 
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.latency.log import RunHeader
-from tests.edge.latency.logs import other_run, write_log
+from edge.latency.incidents import Incidents, Tally
+from edge.latency.log import LogWriter, RunHeader
+from edge.latency.recorder import Recorder
+from tests.edge.latency.logs import HEADER, SECOND, other_run, record_frames, write_log
 from tests.pi_lab import judge
 from tests.pi_lab.scenes import COLOURS, FRAMES_A_PICTURE, SQUARE, colour_card
 
@@ -117,6 +119,36 @@ def test_ages_that_no_camera_has(tmp_path: Path) -> None:
     lines = [*[{}] * 70, {"captured": 72, "processed": 70, "skipped": 2}]
     [fault] = judge.log_faults(path, lines, 1.0)
     assert fault.startswith("ages are implausible: median ")
+
+
+def stalled(path: Path, outages: tuple[float, ...], gap_s: float, captured: int = 12) -> list[str]:
+    """Judge a log of a camera that stalled for 7 s, which says that there were these outages."""
+    recorder = Recorder()
+    record_frames(recorder, 10)
+    tally = Tally()
+    for outage_s in outages:
+        tally = tally.with_one(round(outage_s * SECOND))
+    told = Incidents(outages=tally, longest_gap_ns=round(gap_s * SECOND))
+    with LogWriter(path, HEADER) as writer:
+        writer.interval(recorder.take_interval(captured, 2, told), {})
+        writer.interval(recorder.take_interval(0, 0), {})
+        writer.close(recorder.run(), "10 frames")
+    return judge.outage_faults(path, 7.0)
+
+
+def test_an_outage(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    assert stalled(path, (12.5,), 12.5) == []
+    assert stalled(path, (7.0,), 21.0) == []
+    assert stalled(path, (), 12.5) == [
+        "the log has 0 outages, not one",
+        "the log's outage is 0.0 s",
+    ]
+    assert stalled(path, (7.0, 8.0), 8.0) == ["the log has 2 outages, not one"]
+    assert stalled(path, (12.5,), 6.9) == ["the log's gap is 6.9 s"]
+    assert stalled(path, (21.1,), 12.5) == ["the log's outage is 21.1 s"]
+    assert stalled(path, (12.5,), 12.5, 13) == ["an interval does not add up: 13 captured"]
+    assert "No such file" in judge.outage_faults(tmp_path / "none", 7.0)[0]
 
 
 def test_a_report() -> None:
