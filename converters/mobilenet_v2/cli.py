@@ -12,7 +12,7 @@ from edge.command import new_parser, run_command
 NAME = "edge-mobilenet"
 EXAMPLES = """\
   edge-mobilenet describe model.onnx
-  edge-mobilenet describe model.int8.onnx --json
+  edge-mobilenet describe model.int8.tflite --json
 """
 
 
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "stride of the first. Of each kind of block, how its channels flow; and what four ways to "
         "do its work would cost.",
     )
-    one.add_argument("model", type=Path, help="ONNX file, float32 or quantized")
+    one.add_argument("model", type=Path, help="ONNX or TFLite file, float or quantized")
     one.add_argument("--json", action="store_true", help="for machines, block by block")
     return p
 

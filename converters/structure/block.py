@@ -11,17 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from converters.anatomy import RESIDUAL, Place
+from converters.anatomy import LAYERS, POOLS, RESIDUAL, Place
 from converters.graph import Graph, Node
 from converters.operators import (
     INFINITY,
     Clamp,
     Conv,
     Gemm,
-    GlobalAveragePool,
     MatMul,
     Mul,
-    ReduceMean,
     Shape,
     Sigmoid,
     Unary,
@@ -145,12 +143,14 @@ def blocks(graph: Graph, places: Mapping[str, Place]) -> tuple[Block, ...]:
 
 
 def _each_layer(nodes: Sequence[Node]) -> list[list[Node]]:
-    """Return nodes that follow each other in groups, each begun by a layer or a pool."""
+    """Return nodes that follow each other in groups, with one layer or pool each."""
     groups: list[list[Node]] = [[]]
+    is_begun = False
     for node in nodes:
-        begins = isinstance(node.operator, Conv | Gemm | MatMul | GlobalAveragePool | ReduceMean)
-        if begins and groups[-1]:
-            groups.append([])
+        if isinstance(node.operator, (*LAYERS, *POOLS)):
+            if is_begun:
+                groups.append([])
+            is_begun = True
         groups[-1].append(node)
     return groups
 
@@ -158,8 +158,10 @@ def _each_layer(nodes: Sequence[Node]) -> list[list[Node]]:
 def _block(graph: Graph, places: Mapping[str, Place], name: str, nodes: tuple[Node, ...]) -> Block:
     way = _Way(graph, nodes)
     sums = [node for node in nodes if places[node.name].part == RESIDUAL]
-    end, shortcut = nodes[-1].output, ""
-    layers = way.to(end)
+    layers, shortcut = way.to(nodes[-1].output), ""
+    # What follows the last layer, as the pool behind the last block, is none of the block's shape.
+    last = next((node for node in nodes if layers and node.name == layers[-1].name), nodes[-1])
+    end = last.output
     if sums:
         end = sums[-1].output
         ways = sorted((way.to(value) for value in sums[-1].inputs), key=len)

@@ -1,4 +1,4 @@
-"""An ONNX file, float or quantized, as the float network whose structure is to be seen."""
+"""A model file, float or quantized, as the float network whose structure is to be seen."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from converters.onnx_import.quantized import is_quantized
 from converters.operators import INFINITY, Clamp, Clamped, Requantize
 from converters.passes import SIMPLIFY, run_passes
 from converters.quantize.params import QuantParams
+from converters.structure.read_tflite import read_tflite
 
 SIX = 6.0
 
@@ -20,8 +21,11 @@ SIX = 6.0
 def read_network(path: Path) -> Graph:
     """Return the network with norms folded, activations fused, and no rounding.
 
-    Raises: ConvertError: it cannot be read; UnsupportedModelError: with every reason.
+    Raises: ConvertError: it cannot be read; UnsupportedModelError: with every reason; BackendError:
+        LiteRT cannot open it.
     """
+    if path.suffix == ".tflite":
+        return read_tflite(path)
     model, _ = load(path)
     where = str(path)
     if is_quantized(model):

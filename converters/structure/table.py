@@ -36,9 +36,9 @@ POOLS = {
 class Row:
     """`repeats` (n) blocks of one kind and width that follow each other.
 
-    `input`: [C, H, W] or [C] of the first; `expansion` (t): of the last, None of what is no block;
-    `channels` (c): that each makes; `stride` (s): of the first, the others have 1; None of a pool;
-    `blocks`: what they are; `cost`: of all.
+    `input`: [C, H, W] or [C] of the first; `expansion` (t): None of what has no inside;
+    `channels` (c): that each makes; `stride` (s): of the first, the others have 1; None where one
+    pixel is left; `blocks`: what they are; `cost`: of all.
     """
 
     input: Shape
@@ -88,11 +88,11 @@ def _continues(group: Sequence[Block], block: Block) -> bool:
     return alike and _t(block) == _t(last)
 
 
-def _t(block: Block) -> float:
+def _t(block: Block) -> float | None:
     """Return t: of a bottleneck, which is narrower inside, in parts of what it makes."""
     if block.kind == BOTTLENECK:
         return min(block.channels[1:]) / block.channels[-1]
-    return block.expansion
+    return block.expansion if block.kind in INVERTED_KINDS else None
 
 
 def _row(graph: Graph, group: Sequence[Block]) -> Row:
@@ -100,10 +100,10 @@ def _row(graph: Graph, group: Sequence[Block]) -> Row:
     return Row(
         input=first.input,
         operator=_operator(first),
-        expansion=None if first.kind == OTHER else _t(first),
+        expansion=_t(first),
         channels=first.output[0],
         repeats=len(group),
-        stride=first.stride if first.layers else None,
+        stride=first.stride if first.layers or len(first.output) > 1 else None,
         blocks=tuple(group),
         cost=sum((cost_of(graph, block.nodes) for block in group), Cost()),
     )

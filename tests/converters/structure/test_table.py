@@ -57,7 +57,9 @@ def test_another_network_is_no_textbook(tmp_path: Path) -> None:
     model = build(body, w=normal(8, 3, 3, 3), v=normal(8, 8, 3, 3), g=normal(8, 5))
     found = of_file(path, model)
     assert found.family == "ResNet"
-    assert [row.blocks[0].kind for row in found.rows] == [OTHER, BASIC, OTHER]
+    kinds = [row.blocks[0].kind for row in found.rows]
+    assert kinds == [OTHER, BASIC, OTHER]  # stem, block, classifier
+    assert [row.expansion for row in found.rows] == [None] * 3
     assert describe(read_network(path), "m").textbook is None
     plain = build(
         "a = Conv(x, w) r = Relu(a) y = Conv(r, v)", w=normal(8, 3, 3, 3), v=normal(8, 8, 3, 3)
