@@ -357,6 +357,26 @@ def test_threads_and_runtime_are_chosen_once(
         assert word in note
 
 
+def test_nothing_is_imported_that_is_not_used(model: Path, pictures: Path) -> None:
+    """The first label waits for every import."""
+    arguments = ["--model", str(model), "--source", str(pictures)]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    packages = {name.partition(".")[0] for name in imported}
+    runtime, other = "ai_edge_litert", "onnxruntime"
+    if model.suffix == ".onnx":
+        runtime, other = other, runtime
+    assert runtime in packages
+    unused = {other, "jinja2", "matplotlib", "onnx", "paho", "picamera2", "prometheus_client"}
+    assert not packages & (unused | {"scipy", "sklearn", "starlette", "uvicorn"})
+    assert not imported & {"edge.sources.v4l2", "edge.sources.stream", "edge.sources.digit_cards"}
+
+
 def test_help_shows_examples() -> None:
     done = subprocess.run(
         [sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True
