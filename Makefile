@@ -73,7 +73,8 @@ bench: $(BENCH)/.installed $(ONNX2TF)/bin/onnx2tf
 		$(BENCH)/bin/python -m tests.benchmarks.$$name --shared $(SHARED) \
 			--onnx2tf $(ONNX2TF)/bin/onnx2tf || exit 1; \
 	done
-	@if test -f $(BENCHED); then $(BENCH)/bin/python -m tests.benchmarks.loop --model $(BENCHED); fi
+	@if test -f $(BENCHED); then $(BENCH)/bin/python -m tests.benchmarks.loop --model $(BENCHED) \
+		--model $(BENCHED:.tflite=.onnx); fi
 
 MINUTES ?= 20
 soak: $(VENV)/.dev

@@ -215,7 +215,10 @@ def main() -> None:
                 for row in samples["age"]:
                     for key in ("ages_ms", "inferences_ms"):
                         row[key] = [round(ms, 2) for ms in row[key]]
-    record.save("loop", before, figures=figures, samples={"models": models, "growth": growth})
+    # `chrt -r 5` in front of the command keeps others on the machine from taking turns with it.
+    policy = {os.SCHED_RR: "round robin, real-time"}.get(os.sched_getscheduler(0), "ordinary")
+    samples = {"models": models, "growth": growth}
+    record.save("loop", before, scheduling=policy, figures=figures, samples=samples)
 
 
 if __name__ == "__main__":
