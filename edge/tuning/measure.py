@@ -22,8 +22,8 @@ LEAST_RUNS = 10
 # What more threads, or another file, must come down to: a tenth is more than two runs of the same
 # differ by on a quiet machine, and a core that stays free is worth that much.
 CLEARLY = 0.9
-# On a quiet machine a good choice has no frame that takes twice as long as most.
-CALM = 2.0
+# On a quiet machine a good choice has hardly a frame that takes half as long again as most.
+CALM = 1.5
 
 
 @dataclass(frozen=True, slots=True)
