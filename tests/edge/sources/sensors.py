@@ -1,8 +1,7 @@
 """The modes of the Pi's camera modules, as picamera2 lists them on a Pi.
 
-As users of them have shown, and for the OV5647 from the tables of the camera documentation
-(https://www.raspberrypi.com/documentation/accessories/camera.html): size, bits, frames per second,
-and the part of the sensor's pixels (left, top, width, height) that is read.
+As users of them have shown: size, bits, frames per second, and the part of the sensor's pixels
+(left, top, width, height) that is read.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ IMX708: tuple[Mode, ...] = (  # Camera Module 3
     ((4608, 2592), 10, 14.35, (0, 0, 4608, 2592)),
 )
 OV5647: tuple[Mode, ...] = (  # Camera Module 1
-    ((640, 480), 10, 62.49, (16, 0, 2560, 1920)),
-    ((1296, 972), 10, 46.34, (0, 0, 2592, 1944)),
-    ((1920, 1080), 10, 32.81, (348, 434, 1928, 1080)),
+    ((640, 480), 10, 58.92, (16, 0, 2560, 1920)),
+    ((1296, 972), 10, 43.25, (0, 0, 2592, 1944)),
+    ((1920, 1080), 10, 30.62, (348, 434, 1928, 1080)),
     ((2592, 1944), 10, 15.63, (0, 0, 2592, 1944)),
 )
 
