@@ -74,7 +74,8 @@ bench: $(BENCH)/.installed $(ONNX2TF)/bin/onnx2tf
 			--onnx2tf $(ONNX2TF)/bin/onnx2tf || exit 1; \
 	done
 	@if test -f $(BENCHED); then $(BENCH)/bin/python -m tests.benchmarks.loop --model $(BENCHED) \
-		--model $(BENCHED:.tflite=.onnx); fi
+		--model $(BENCHED:.tflite=.onnx) && \
+		$(BENCH)/bin/python -m tests.benchmarks.web --model $(BENCHED); fi
 
 MINUTES ?= 20
 soak: $(VENV)/.dev

@@ -26,7 +26,6 @@ from edge.web.access import Access
 from edge.web.guard import App, Guard
 from edge.web.server import WebServer
 
-# What the loop leaves over of the processor, and no more.
 NICENESS = 19
 
 
@@ -36,6 +35,9 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):
         os.nice(NICENESS)
+        # What the loop leaves over of the processor, and no more: whenever it wants to run, it does.
+        # With niceness alone its p99 grew by 3 ms where both had but one core (sched(7)).
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     try:
         _broadcast(Connection(int(argv[0])))
     except EdgeError as error:

@@ -25,8 +25,9 @@ from edge.text import warn
 PERIOD_S = 0.1
 # Whoever looks says so about once a second.
 WATCHED_S = 2.0
-# A process that takes nothing for so long hangs, and is started again.
-STALLED_S = 10
+# A process that takes nothing for so long hangs, and is started again. One that only gets what the
+# loop leaves over of the processor is slow, but not so slow.
+STALLED_S = 30
 BACK_OFF_S = (1.0, 60.0)
 CLOSE_S = 3.0
 COMMAND = "edge.broadcast.child"
@@ -110,6 +111,7 @@ class Sender:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(STALLED_S))
         with theirs:
             sockets = {name: s.fileno() for name, s in self._setting.sockets.items()}
+            # In our session: Linux weighs priorities within one (sched(7), autogroups).
             self._child = subprocess.Popen(
                 [*this_python(), "-m", COMMAND, str(theirs.fileno())],
                 pass_fds=[theirs.fileno(), *sockets.values()],

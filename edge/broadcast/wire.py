@@ -60,7 +60,7 @@ def messages(connection: Connection) -> Iterator[Message]:
                 yield Message("idle", {})
             kind, fields, count = json.loads(connection.recv_bytes())
             blobs = tuple(connection.recv_bytes() for _ in range(count))
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # between two messages, or in the middle of one
             return
         yield Message(kind, fields, blobs)
 

@@ -21,9 +21,10 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 METHODS = frozenset({"GET", "HEAD", "POST"})
 MAX_BODY_BYTES = 1024
 MAX_QUERY_BYTES = 64
-# A page asks 11 times a second at most; eight of them are watched without trouble.
-ALL = Rate(per_s=120, burst=240)
-EACH = Rate(per_s=40, burst=80)
+# A page asks 11 times a second at most: eight of them are watched behind one address, as of a
+# tunnel, and as many elsewhere.
+ALL = Rate(per_s=200, burst=400)
+EACH = Rate(per_s=100, burst=200)
 WRONG_TOKENS = Rate(per_s=0.2, burst=10)
 TIMEOUT_S = 30.0
 # Nothing is kept, framed, guessed or fetched from elsewhere; scripts and styles are files of ours.

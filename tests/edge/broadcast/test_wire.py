@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -87,10 +88,13 @@ def test_a_status_comes_over() -> None:
     }
 
 
-def test_messages_end_with_the_sender_even_in_the_middle_of_one() -> None:
+@pytest.mark.parametrize("rest", [b"", b"\0\0", b"\0\0\0\x09blob"])
+def test_messages_end_with_the_sender_even_in_the_middle_of_one(rest: bytes) -> None:
     theirs, ours = multiprocessing.Pipe(duplex=False)
     with theirs:
         wire.send(ours, "one", {})
         ours.send_bytes(b'["two", {}, 1]')
+        # Of a blob of nine bytes, so much.
+        os.write(ours.fileno(), rest)
         ours.close()
         assert [message.kind for message in wire.messages(theirs)] == ["one"]
