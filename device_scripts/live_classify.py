@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edge.backends import MAX_THREADS
-from edge.broadcast.arguments import Broadcast, add_arguments, prepare
+from edge.broadcast.arguments import Unseen, add_arguments, prepare
 from edge.classifier import choose_labels, choose_preprocess
 from edge.command import new_parser, run_command, within
 from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
@@ -61,7 +61,7 @@ def _classify(
     args: argparse.Namespace,
     stop: threading.Event,
     manager: ServiceManager,
-    broadcast: Broadcast,
+    broadcast: Unseen,
 ) -> LiveResult:
     options = LiveOptions(
         top=args.top,

@@ -1,33 +1,26 @@
-"""The options of a command that broadcasts, and what comes of them."""
+"""The options of a command that broadcasts, and what comes of them.
+
+Whatever serves is imported where it is asked for: the first label of every other run waits for
+nothing of it.
+"""
 
 from __future__ import annotations
 
 import argparse
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from edge import metrics
 from edge.backends.base import ModelSpec
-from edge.broadcast.address import Address, is_loopback, listen, url_of
-from edge.broadcast.latest import Latest
-from edge.broadcast.secrets import SecretError, check_token, new_token, read_secret
-from edge.broadcast.sender import Sender, Setting
 from edge.command import within
-from edge.mqtt.options import HOME_ASSISTANT, MqttOptions
-from edge.mqtt.options import check_installed as check_mqtt_installed
+from edge.live_listener import Listener
+from edge.mqtt import HOME_ASSISTANT
 from edge.sources.base import Source
-from edge.web.app import EXTRA as WEB_EXTRA
-from edge.web.server import check_installed
 
 TOKEN_VARIABLE = "EDGE_LIVE_TOKEN"  # noqa: S105 - its name
 PASSWORD_VARIABLE = "EDGE_LIVE_MQTT_PASSWORD"  # noqa: S105 - its name
-# What a browser or a scraper asks for first, by option.
-PATHS = {"--web": "/", "--metrics": "/metrics"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,71 +74,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@dataclass(slots=True)
-class Broadcast:
-    """What a run broadcasts, which may be nothing: its sockets listen until it is closed.
+class Unseen:
+    """A run that nobody else sees. `notes` are lines for whoever started it."""
 
-    `notes` are lines for whoever started it.
-    """
-
-    sockets: dict[str, socket.socket] = field(default_factory=dict)
-    hosts: dict[str, str] = field(default_factory=dict)
-    tokens: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    mqtt: MqttOptions | None = None
+    notes: Sequence[str] = ()
 
     @contextmanager
     def on_air(
-        self, model: ModelSpec, source: Source, labels: Sequence[str], log: Path | None
-    ) -> Iterator[Latest | None]:
-        """Broadcast a run while the context lasts, and give what listens to its loop."""
-        if not self.sockets and self.mqtt is None:
-            yield None
-            return
-        facts: dict[str, Any] = {
-            "model": Path(model.path).name,
-            "model_sha256": model.sha256,
-            "card": model.card.name if model.card else "",
-            "runtime": model.runtime,
-            "threads": model.threads,
-            "source": source.name,
-            "timestamps": source.timestamps,
-        }
-        fields = {
-            "facts": facts,
-            "labels": list(labels),
-            "log": "" if log is None else str(log.absolute()),
-            "hosts": self.hosts,
-            "tokens": self.tokens,
-            "mqtt": None if self.mqtt is None else self.mqtt.to_json(),
-        }
-        latest = Latest()
-        with Sender(latest, Setting(fields, self.sockets)):
-            yield latest
+        self,
+        model: ModelSpec,  # noqa: ARG002 - of those who broadcast
+        source: Source,  # noqa: ARG002
+        labels: Sequence[str],  # noqa: ARG002
+        log: Path | None,  # noqa: ARG002
+    ) -> Iterator[Listener | None]:
+        """Give what is to listen to the loop, for as long as the context lasts."""
+        yield None
 
-    def listen(self, option: str, text: str, token: str, *, is_service: bool) -> None:
-        """Listen at `text` for what `option` names. Raises: EdgeError: see `prepare`."""
-        address = Address.parse(text, option)
-        listening = self.sockets[option] = listen(address, option)
-        self.hosts[option] = address.host
-        made = ""
-        if not token and not is_loopback(listening):
-            if is_service:
-                raise SecretError(
-                    f"{option} {address}: others than this machine may ask only with a token, and "
-                    "one that is made now would stand in the journal; pass --token-file, or "
-                    f"${TOKEN_VARIABLE}"
-                )
-            token = next(iter(self.tokens.values()), "")
-            if not token:
-                token = made = new_token()
-        if token:
-            self.tokens[option] = token
-        # Behind #, where the page takes it from the link; what is behind it goes to no server.
-        path = f"/login#{made}" if made and option == "--web" else PATHS[option]
-        self.notes.append(f"{option}: {url_of(listening, address, path)}")
-        if made and option != "--web":
-            self.notes.append(f"{option}: the token, for this run alone: {made}")
+    def close(self) -> None:
+        """Let go of what was held."""
 
     def __enter__(self) -> Self:
         return self
@@ -156,40 +102,17 @@ class Broadcast:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for listening in self.sockets.values():
-            listening.close()
+        self.close()
 
 
-def prepare(args: argparse.Namespace, *, is_service: bool) -> Broadcast:
+def prepare(args: argparse.Namespace, *, is_service: bool) -> Unseen:
     """Return what the options ask for; its sockets listen then.
 
     Args: is_service: what is said goes into a journal, where no token must stand.
     Raises: EdgeError: an address or a token cannot be used, or something is not installed; OSError.
     """
-    token = read_secret(args.token_file, TOKEN_VARIABLE)
-    if token:
-        check_token(token)
-    broadcast = Broadcast()
-    try:
-        if args.web is not None:
-            check_installed(WEB_EXTRA)
-            broadcast.listen("--web", args.web, token, is_service=is_service)
-        if args.metrics is not None:
-            metrics.check_installed()
-            check_installed(metrics.EXTRA)
-            broadcast.listen("--metrics", args.metrics, token, is_service=is_service)
-        password = read_secret(args.mqtt_password_file, PASSWORD_VARIABLE)
-        if args.mqtt is not None:
-            check_mqtt_installed()
-            broadcast.mqtt = MqttOptions.parse(
-                args.mqtt,
-                password,
-                ca=args.mqtt_ca,
-                confidence=args.mqtt_confidence,
-                stable_s=args.mqtt_stable,
-                discovery=args.mqtt_discovery,
-            )
-    except BaseException:
-        broadcast.__exit__(None, None, None)
-        raise
-    return broadcast
+    if args.web is None and args.metrics is None and args.mqtt is None:
+        return Unseen()
+    from edge.broadcast.broadcast import broadcast_of
+
+    return broadcast_of(args, is_service=is_service)

@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):
         os.nice(NICENESS)
-        # What the loop leaves over of the processor, and no more: whenever it wants to run, it does.
+        # Only what the loop leaves over of the processor: whenever that wants to run, it does.
         # With niceness alone its p99 grew by 3 ms where both had but one core (sched(7)).
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     try:

@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from edge.errors import EdgeError, MissingExtraError
+from edge.mqtt import HOME_ASSISTANT
 from edge.text import printable
 
 EXTRA = "mqtt"
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 MAX_TOPIC_BYTES = 200
-HOME_ASSISTANT = "homeassistant"
 _NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 

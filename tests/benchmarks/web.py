@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from edge.backends import open_model
 from edge.broadcast import child, wire
 from edge.broadcast.address import Address, listen
-from edge.broadcast.arguments import Broadcast
+from edge.broadcast.broadcast import Broadcast
 from edge.broadcast.latest import Latest
 from edge.broadcast.sender import Sender, Setting
 from edge.classifier import choose_preprocess

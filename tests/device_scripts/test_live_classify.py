@@ -375,6 +375,7 @@ def test_nothing_is_imported_that_is_not_used(model: Path, pictures: Path) -> No
     unused = {other, "jinja2", "matplotlib", "onnx", "paho", "picamera2", "prometheus_client"}
     assert not packages & (unused | {"scipy", "sklearn", "starlette", "uvicorn"})
     assert not imported & {"edge.sources.v4l2", "edge.sources.stream", "edge.sources.digit_cards"}
+    assert not imported & {"edge.broadcast.broadcast", "edge.web.guard", "asyncio", "ssl"}
 
 
 def test_help_shows_examples() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge.broadcast.address import AddressError
-from edge.broadcast.arguments import TOKEN_VARIABLE, Broadcast, add_arguments, prepare
+from edge.broadcast.arguments import TOKEN_VARIABLE, Unseen, add_arguments, prepare
+from edge.broadcast.broadcast import Broadcast
 from edge.broadcast.secrets import SecretError
 from edge.errors import MissingExtraError
 
@@ -19,12 +20,16 @@ ALL = "0.0.0.0:0"
 def prepared(*arguments: str, is_service: bool = False) -> Broadcast:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    return prepare(parser.parse_args(arguments), is_service=is_service)
+    broadcast = prepare(parser.parse_args(arguments), is_service=is_service)
+    assert isinstance(broadcast, Broadcast)
+    return broadcast
 
 
 def test_without_options_nothing_listens() -> None:
-    with prepared() as broadcast:
-        assert not broadcast.sockets
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with prepare(parser.parse_args([]), is_service=False) as broadcast:
+        assert type(broadcast) is Unseen
         assert not broadcast.notes
 
 
