@@ -36,7 +36,8 @@ def main(argv: Sequence[str]) -> int:
     with suppress(OSError):
         os.nice(NICENESS)
         # Only what the loop leaves over of the processor: whenever that wants to run, it does.
-        # With niceness alone its p99 grew by 3 ms where both had but one core (sched(7)).
+        # With niceness alone, its p99 grew by 3 ms on a core that both shared (sched(7);
+        # tests/benchmarks/results/web_nice.json).
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     try:
         _broadcast(Connection(int(argv[0])))
