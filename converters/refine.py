@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import cv2
@@ -154,6 +155,12 @@ class _Walk:
             list(pool.map(one, range(self._count)))
         return made
 
+    def _means(self, node: Node, values: Array) -> F64:
+        """Return `_channel_means` of uint8 [N, *shape], a part of the pictures on each worker."""
+        parts = [part for part in np.array_split(values, WORKERS) if len(part)]
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="refine") as pool:
+            return np.concatenate(list(pool.map(partial(_channel_means, node), parts)))
+
     def round(self, node: Node, operator: Conv | Gemm, most_inputs: int) -> None:
         """Round a layer's weights by the second moments of what it reads, where they are few."""
         old = self.weights[node.name]
@@ -181,11 +188,12 @@ class _Walk:
         Returns: whether it was moved: not by what the spread over the pictures explains as well.
         """
         params = self.quantized.activations[node.output]
-        found = _channel_means(node, output) - (params.zero_point[0] + 128)
+        found = self._means(node, output) - (params.zero_point[0] + 128)
         mean = shrunk_mean(means - found * params.scale[0])
         if clamp_of(node.operator) is not None:
-            is_open = ((output > 0) & (output < 255)).view(np.uint8)
-            mean /= np.maximum(_channel_means(node, is_open).mean(axis=0), LEAST_OPEN)
+            within = cv2.inRange(output.reshape(self._count, -1), 1, 254)  # 255 where it is
+            is_open = self._means(node, within.reshape(output.shape)).mean(axis=0) / 255
+            mean /= np.maximum(is_open, LEAST_OPEN)
         old = self.weights[node.name]
         return self._replace(node, old, old.weight, mean / old.bias_scale)
 
