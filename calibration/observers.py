@@ -275,9 +275,9 @@ def observe(
 
     Each batch holds one array (float32, any shape) a name: a mapping by name, or a sequence in
     the order of `names`. Minimum and maximum are exact; the bins take `sample` values a tensor
-    and batch (None: all): of a MobileNetV2's 6.9 million values an image, that takes a third of
-    the time, and over 48 images moves percentile and least-error ranges by 5 % at most, most of
-    them by nothing.
+    and batch (None: all): of a MobileNetV2's 6.9 million values an image, that takes a fifth of
+    the time, and with least-error ranges over 128 images two of them come as near to float in int8
+    as with all values, to 0.05 dB.
     Raises: ObserverError: a tensor holds NaN or an infinity; its name is in the message.
     """
     observer = Observer(names, sample=sample)

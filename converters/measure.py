@@ -27,11 +27,10 @@ from edge.preprocess import lookup_table
 class Calibrated:
     """What calibration saw: `ranges` by value, and the pictures that could not be read.
 
-    `ends`: of the channels that may fill their ranges.
-
-    `widest`: the ranges that cut nothing off, where nobody said by what rule to choose them, and
-    the pictures are photographs; `climb`: what was tried on top of it, and where it led; `mixing`:
-    which layers are float, where int8 alone does not do.
+    `ends`: of the channels that may fill their ranges; `widest`: the ranges that cut nothing off,
+    where nobody said by what rule to choose them, and the pictures are photographs; `climb`: what
+    was tried on top of it, and where it led; `mixing`: which layers are float, where int8 alone
+    does not do.
     """
 
     ranges: RangeTable
