@@ -17,8 +17,7 @@ from edge.backends import MAX_THREADS
 from edge.broadcast.arguments import Unseen, add_arguments, prepare
 from edge.classifier import choose_labels, choose_preprocess
 from edge.command import new_parser, run_command, within
-from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
-from edge.live_log import RunLog
+from edge.live import LiveLoop, LiveOptions, LiveResult, Result, RunLog, Status
 from edge.preprocess import PRESETS, ideal_short_side
 from edge.service import ServiceManager
 from edge.sources import KINDS, PACES, PIXEL_FORMATS, open_source

@@ -15,7 +15,7 @@ from typing import Self
 
 from edge.backends.base import ModelSpec
 from edge.command import within
-from edge.live_listener import Listener
+from edge.live import Listener
 from edge.mqtt import HOME_ASSISTANT
 from edge.sources.base import Source
 

@@ -17,7 +17,7 @@ from edge.broadcast.arguments import PASSWORD_VARIABLE, TOKEN_VARIABLE, Unseen
 from edge.broadcast.latest import Latest
 from edge.broadcast.secrets import SecretError, check_token, new_token, read_secret
 from edge.broadcast.sender import Sender, Setting
-from edge.live_listener import Listener
+from edge.live import Listener
 from edge.mqtt.options import MqttOptions
 from edge.mqtt.options import check_installed as check_mqtt_installed
 from edge.sources.base import Source

@@ -37,7 +37,7 @@ class Frame:
     can tell. `captured_ns`: when the sensor took it, where the source knows, else `arrived_ns`.
     `name`: where the picture has one (a file's name).
     `tensor` and `preprocess_ns`: what the model is to see of it, [1, H, W, C] or [1, C, H, W], and
-    how long that took, where it was made before the loop asked (`edge.live_feed`).
+    how long that took, where it was made before the loop asked (`edge.live.feed`).
     """
 
     pixels: U8

@@ -29,8 +29,7 @@ import numpy as np
 
 from edge.latency import hdr
 from edge.latency.read import read_runs
-from edge.live import LiveLoop, LiveOptions
-from edge.live_log import RunLog
+from edge.live import LiveLoop, LiveOptions, RunLog
 from edge.preprocess import PRESETS
 from edge.sources.base import Frame, SourceError, Timestamps
 from edge.sources.reopening import ReopeningSource

@@ -24,11 +24,11 @@ PATIENCE_S = 60.0
 SCRIPT = """
 import sys
 from device_scripts import live_classify
-from edge import live_capture
+from edge.live import capture
 from edge.sources import reopening
 from tests.edge.sources.scripted import Fail, Frames, Hang, Script, Stall, frozen
 
-reopening.GRACE_S = live_capture.CLOSE_TIMEOUT_S = 0.3
+reopening.GRACE_S = capture.CLOSE_TIMEOUT_S = 0.3
 script = Script(*eval(sys.argv.pop(1)))
 live_classify.open_source = lambda *_, **__: script.open()
 raise SystemExit(live_classify.main())

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 
 from edge.backends.base import Backend
-from edge.live_capture import CLOSE_TIMEOUT_S, CaptureThread
-from edge.live_feed import Feeder
-from edge.live_watch import TimeWatch
+from edge.live.capture import CLOSE_TIMEOUT_S, CaptureThread
+from edge.live.feed import Feeder
+from edge.live.watch import TimeWatch
 from edge.sources.base import Frame
 from edge.tensors import Array
 

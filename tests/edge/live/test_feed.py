@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.live import LiveLoop, LiveOptions, Result
-from edge.live_feed import Feeder
+from edge.live.feed import Feeder
 from edge.preprocess import PRESETS, PreprocessError
 from edge.sources.base import Frame
 from edge.tensors import U8

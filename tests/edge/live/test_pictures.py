@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.live_pictures import PictureWatch
+from edge.live.pictures import PictureWatch
 from edge.tensors import U8
 from tests.edge.sources.scripted import noisy
 

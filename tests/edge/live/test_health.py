@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge import live_health
 from edge.device import Health
-from edge.live_health import HealthWatch
+from edge.live.health import HealthWatch
 
 UNDER, CAPPED = "under-voltage", "frequency capped"
 
@@ -87,7 +86,7 @@ def test_the_highest_temperature_of_the_interval() -> None:
 
 
 def test_it_reads_by_itself_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_health, "PERIOD_S", 0.001)
+    monkeypatch.setattr("edge.live.health.PERIOD_S", 0.001)
     enough = threading.Semaphore(0)
 
     def read() -> Health:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from edge.clock import Relation
 from edge.latency.incidents import NOTHING, Incidents, Tally
-from edge.live_watch import PAUSE_NS, TimeWatch
+from edge.live.watch import PAUSE_NS, TimeWatch
 from tests.edge.latency.logs import MS, SECOND
 
 

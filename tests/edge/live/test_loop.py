@@ -15,8 +15,7 @@ from edge.errors import EdgeError
 from edge.latency.log import LogWriter
 from edge.latency.read import read_log
 from edge.latency.recorder import Interval
-from edge.live import LiveLoop, LiveOptions, Result, Status
-from edge.live_log import RunLog
+from edge.live import LiveLoop, LiveOptions, Result, RunLog, Status
 from edge.preprocess import PRESETS, PreprocessError
 from edge.sources.base import Frame, SourceError
 from tests.edge.fakes import Item, ListSource, MeanBackend, solid

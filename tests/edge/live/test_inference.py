@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from edge import live_inference
 from edge.live import LiveLoop, LiveOptions, Result
-from edge.live_capture import CaptureThread
-from edge.live_feed import Feeder
-from edge.live_inference import InferenceThread
-from edge.live_watch import TimeWatch
+from edge.live.capture import CaptureThread
+from edge.live.feed import Feeder
+from edge.live.inference import POLL_S, InferenceThread
+from edge.live.watch import TimeWatch
 from edge.preprocess import PRESETS
 from edge.sources.base import Source
 from edge.sources.reopening import ReopeningSource
@@ -125,7 +124,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 def test_an_inference_that_hangs_does_not_look_alive_and_does_not_stop_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live_inference, "CLOSE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("edge.live.inference.CLOSE_TIMEOUT_S", 0.05)
     backend, stop = Gate(), threading.Event()
     alive: list[bool] = []
     camera = ListSource([solid(0)], is_live=True, then_waits=True)
@@ -135,7 +134,7 @@ def test_an_inference_that_hangs_does_not_look_alive_and_does_not_stop_the_end(
 
     def end() -> None:
         assert backend.entered.wait(PATIENCE_S)
-        time.sleep(3 * live_inference.POLL_S)
+        time.sleep(3 * POLL_S)
         stop.set()
 
     ending = threading.Thread(target=end)

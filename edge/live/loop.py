@@ -8,17 +8,15 @@ from collections.abc import Callable, Sequence
 
 from edge.backends.base import Backend
 from edge.classifier import TopK, warm_up
-from edge.live_capture import CaptureThread
-from edge.live_counts import NS, RunCounts
-from edge.live_feed import Feeder
-from edge.live_inference import Inference, InferenceThread, Inferred
-from edge.live_listener import Listener
-from edge.live_log import RunLog
-from edge.live_types import LiveOptions, LiveResult, Result, Status
+from edge.live.capture import CaptureThread
+from edge.live.counts import NS, RunCounts
+from edge.live.feed import Feeder
+from edge.live.inference import Inference, InferenceThread, Inferred
+from edge.live.listener import Listener
+from edge.live.log import RunLog
+from edge.live.types import LiveOptions, LiveResult, Result, Status
 from edge.preprocess import PreprocessSpec
 from edge.sources.base import Source
-
-__all__ = ["LiveLoop", "LiveOptions", "LiveResult", "Result", "Status"]
 
 
 class LiveLoop:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.live_capture import CaptureThread
+from edge.live.capture import CaptureThread
 from edge.sources.base import SourceError
 from tests.edge.fakes import Item, ListSource, solid
 

@@ -11,14 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge import live_health, live_log
 from edge.device import Health
 from edge.latency.incidents import Tally
 from edge.latency.read import LatencyLog, read_log
 from edge.latency.summary import summarize
-from edge.live import LiveLoop, LiveOptions, LiveResult, Result, Status
-from edge.live_health import HealthWatch
-from edge.live_log import RunLog
+from edge.live import LiveLoop, LiveOptions, LiveResult, Result, RunLog, Status
+from edge.live.health import HealthWatch
 from edge.preprocess import PRESETS, PreprocessError
 from edge.sources import reopening
 from edge.sources.base import CameraLostError, SourceError
@@ -169,7 +167,7 @@ def test_a_camera_that_stays_lost_ends_the_run_and_the_log_says_so(tmp_path: Pat
 
 def test_a_driver_that_hangs_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reopening, "GRACE_S", 0.1)
-    monkeypatch.setattr("edge.live_capture.CLOSE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("edge.live.capture.CLOSE_TIMEOUT_S", 0.1)
     run = Run(tmp_path, Frames(3), Hang(), max_outage_s=0.2)
     try:
         with pytest.raises(CameraLostError, match="the driver hangs"):
@@ -227,7 +225,7 @@ def test_bad_pictures_are_counted_and_the_loop_goes_on(tmp_path: Path) -> None:
 def test_a_frozen_picture_is_said_when_it_lasts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.live_capture.FROZEN_S", 0.05)
+    monkeypatch.setattr("edge.live.capture.FROZEN_S", 0.05)
     run = Run(tmp_path, Frames(10, frozen, every_s=0.01), Frames(3, black), End())
     run.go(status_s=0.0)
     notices = [status.notice for status in run.statuses]
@@ -291,10 +289,10 @@ def test_throttling_is_marked_on_the_intervals_that_it_touches(
 ) -> None:
     # Under-voltage since boot already; it comes back for one reading, and is gone at the end.
     bits = iter([0x10000] * 10 + [0x10001] + [0x10000] * 10**5)
-    monkeypatch.setattr(live_health, "PERIOD_S", 0.005)
-    monkeypatch.setattr(live_health, "SHARE", 1.0)
+    monkeypatch.setattr("edge.live.health.PERIOD_S", 0.005)
+    monkeypatch.setattr("edge.live.health.SHARE", 1.0)
     watch = HealthWatch(lambda: Health(50.0, next(bits)))
-    monkeypatch.setattr(live_log, "HealthWatch", lambda: watch)
+    monkeypatch.setattr("edge.live.log.HealthWatch", lambda: watch)
     run = Run(tmp_path, Frames(1), *[Frames(1, every_s=0.02)] * 20, End())
     run.go(interval_s=0.02)
     summary = summarize([run.log])

@@ -10,7 +10,7 @@ from edge.backends.base import ModelSpec
 from edge.device import describe_board, describe_versions
 from edge.latency.log import LogError, LogWriter, RunHeader
 from edge.latency.recorder import Interval
-from edge.live_health import HealthWatch
+from edge.live.health import HealthWatch
 from edge.sources.base import Source, details_of
 from edge.text import warn
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from edge.latency.incidents import Incidents, Tally
-from edge.live_pictures import PictureWatch
+from edge.live.pictures import PictureWatch
 from edge.sources.base import Frame, Source
 from edge.sources.reopening import Outages, ReopeningSource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from edge.latency.recorder import Interval
-from edge.live_types import Result, Status
+from edge.live.types import Result, Status
 from edge.sources.base import Frame
 
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 
 from edge.latency.recorder import Interval, Recorder
-from edge.live_capture import CaptureThread
-from edge.live_listener import Listener
-from edge.live_log import RunLog
-from edge.live_types import LiveOptions, Result, Status
-from edge.live_watch import TimeWatch
+from edge.live.capture import CaptureThread
+from edge.live.listener import Listener
+from edge.live.log import RunLog
+from edge.live.types import LiveOptions, Result, Status
+from edge.live.watch import TimeWatch
 from edge.sources.base import Frame
 
 NS = 1_000_000_000
