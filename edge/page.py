@@ -53,11 +53,15 @@ class Tiles:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text; the first column is left-aligned. Phones leave out the columns in `minor`."""
+    """Rows of text; the first column is left-aligned. Phones leave out the columns in `minor`.
+
+    Under the title `folded`, if there is one, it is shown to whoever opens it.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     minor: frozenset[int] = frozenset()
+    folded: str = ""
     kind: Literal["table"] = "table"
 
     def __post_init__(self) -> None:
@@ -85,11 +89,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A plot: the SVG text of a drawing library, and what it shows in words."""
+    """A plot: the SVG text of a drawing library, and what it shows in words.
+
+    `alt`: what is to be seen, for who cannot see it.
+    """
 
     svg: str
     title: str
     caption: str = ""
+    alt: str = ""
     kind: Literal["figure"] = "figure"
 
 

@@ -33,7 +33,7 @@ OWNERS = {
     "jinja2": {"edge.page"},
     "libcamera": {"edge.sources.picamera2_setup"},
     "markupsafe": {"edge.page"},  # comes with jinja2
-    "matplotlib": {"edge.latency.plots", "edge.latency.drawing"},
+    "matplotlib": {"edge.plotting", "edge.latency.drawing", "converters.mobilenet_v2.explore"},
     "onnx": {"converters"},
     "onnxruntime": {"edge.backends.onnx", "calibration", "converters"},
     "paho": {"edge.mqtt"},

@@ -7,12 +7,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from converters.mobilenet_v2.explore.flags import add_explore
 from edge.command import new_parser, run_command
 
 NAME = "edge-mobilenet"
 EXAMPLES = """\
   edge-mobilenet describe model.onnx
   edge-mobilenet describe model.int8.tflite --json
+  edge-mobilenet explore
 """
 
 
@@ -33,11 +35,18 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("model", type=Path, help="ONNX or TFLite file, float or quantized")
     one.add_argument("--json", action="store_true", help="for machines, block by block")
+    one.set_defaults(run=_describe)
+    add_explore(commands)
     return p
 
 
 def _run(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
+    status: int = args.run(args)
+    return status
+
+
+def _describe(args: argparse.Namespace) -> int:
     # Late, so that --help needs no onnx.
     from converters.structure.describe import describe, to_json, to_text
     from converters.structure.read import read_network

@@ -1,53 +1,21 @@
 """The plots of a latency report: drawn once, as SVG for the page or together as one PNG.
 
-A plot is a function that draws on axes. Figures are small in inches, so that their text stays
-legible when a phone's width is all there is.
+A plot is a function that draws on axes.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edge.errors import MissingExtraError
 from edge.latency import drawing
 from edge.latency.describe import STAGE_MEANING
 from edge.latency.log import LogError
 from edge.latency.summary import Summary
 from edge.latency.timeline import timeline
-from edge.page import LIGHT
+from edge.plotting import new_figure, png_of, svg_of
 
 _SIZE_INCHES = (3.3, 2.1)
-_STYLE: Any = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": LIGHT["grid"],
-    "axes.grid": True,
-    "axes.labelcolor": LIGHT["muted"],
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlecolor": LIGHT["ink"],
-    "axes.titlelocation": "left",
-    "axes.titlesize": 9,
-    "axes.titleweight": "bold",
-    "figure.constrained_layout.use": True,
-    "font.size": 8,
-    "grid.color": LIGHT["grid"],
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.labelcolor": LIGHT["muted"],
-    "lines.linewidth": 1.4,
-    "savefig.transparent": True,
-    "svg.fonttype": "none",
-    "text.color": LIGHT["ink"],
-    "xtick.color": LIGHT["grid"],
-    "xtick.labelcolor": LIGHT["muted"],
-    "ytick.color": LIGHT["grid"],
-    "ytick.labelcolor": LIGHT["muted"],
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +65,11 @@ def stage_plots(summary: Summary) -> tuple[Plot, ...]:
 def svg(plot: Plot, summary: Summary) -> str:
     """Return one plot as an SVG document. Raises: MissingExtraError: no matplotlib."""
     width, height = _SIZE_INCHES
-    with _figure((width, height * len(plot.draw)), {"svg.hashsalt": plot.title}) as figure:
+    with new_figure((width, height * len(plot.draw)), plot.title) as figure:
         axes = figure.subplots(len(plot.draw), squeeze=False).ravel()
         for draw, ax in zip(plot.draw, axes, strict=True):
             draw(ax, summary)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()
+        return svg_of(figure)
 
 
 def write_png(summary: Summary, heading: str, path: Path) -> None:
@@ -120,7 +86,7 @@ def write_png(summary: Summary, heading: str, path: Path) -> None:
     columns = 4
     rows = -(-len(cells) // columns)
     size = (_SIZE_INCHES[0] * columns, (_SIZE_INCHES[1] + 0.3) * rows + 0.5)
-    with _figure(size, {"savefig.transparent": False}) as figure:
+    with new_figure(size) as figure:
         figure.suptitle(_plain(heading), x=0.01, ha="left", weight="bold", size=13)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for (title, draw), ax in zip(cells, axes, strict=False):
@@ -128,22 +94,7 @@ def write_png(summary: Summary, heading: str, path: Path) -> None:
             ax.set_title(title, pad=16)
         for ax in axes[len(cells) :]:
             ax.set_axis_off()
-        figure.savefig(path, format="png", dpi=110)
-
-
-@contextmanager
-def _figure(size: tuple[float, float], style: Mapping[str, object]) -> Iterator[Any]:
-    try:
-        import matplotlib as mpl
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as cause:
-        raise MissingExtraError("matplotlib", "report") from cause
-    settings: Any = {**_STYLE, **style}
-    with mpl.rc_context(settings):
-        figure = Figure(figsize=size)
-        FigureCanvasAgg(figure)
-        yield figure
+        path.write_bytes(png_of(figure, dpi=110))
 
 
 def _plain(text: str) -> str:

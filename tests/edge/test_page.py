@@ -65,17 +65,17 @@ def page_of(*blocks: Block) -> str:
 def test_every_text_is_escaped_and_every_element_closed() -> None:
     page = page_of(
         Tiles((Tile(BAD, BAD, BAD, BAD),)),
-        Table((BAD, BAD), ((BAD, BAD),), minor=frozenset({1})),
+        Table((BAD, BAD), ((BAD, BAD),), minor=frozenset({1}), folded=BAD),
         Facts(((BAD, BAD),)),
         Note(BAD, warning=True),
-        Figures((Figure(SVG, BAD, BAD),)),
+        Figures((Figure(SVG, BAD, BAD, BAD),)),
     )
     parser = Balance()
     parser.feed(page)
     assert parser.open == []
     assert "script" not in parser.seen
-    # title, h1, subtitle, h2, 4 of the tile, 4 of the table, 2 facts, a note, 2 of the figure
-    assert page.count("&lt;script&gt;") == 17
+    # title, h1, subtitle, h2, 4 of the tile, 5 of the table, 2 facts, a note, 3 of the figure
+    assert page.count("&lt;script&gt;") == 19
 
 
 def test_a_page_asks_nobody_for_anything() -> None:
@@ -98,6 +98,15 @@ def test_an_inlined_figure_fills_its_box_and_follows_the_theme() -> None:
     assert LIGHT["blue"] not in inline_svg(SVG)
     with pytest.raises(PageError, match="no <svg> element"):
         inline_svg("<p>")
+
+
+def test_a_table_may_be_folded_away_and_a_figure_says_what_is_seen() -> None:
+    page = page_of(Table(("a",), (("1",),), folded="all numbers"))
+    assert re.search(r"<details[^>]*>\s*<summary>all numbers</summary>\s*<table>", page)
+    assert "<details" not in page_of(Table(("a",), (("1",),)))
+    seen = page_of(Figures((Figure(SVG, "a", alt="12 of 13 fall"),)))
+    assert re.search(r'role="img" aria-label="12 of 13 fall">\s*<svg', seen)
+    assert "role=" not in page_of(Figures((Figure(SVG, "a"),)))
 
 
 def luminance(color: str) -> float:

@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def write_samples(argv: Sequence[str]) -> int:
     """Write `calibration/` of training digits, and `evaluation/` of held-out ones with labels."""
     options = _parse(argv)
-    _write(options.out / "calibration", "training", options.calibration)
-    rows = _write(options.out / "evaluation", "held-out", options.evaluation)
+    write_pictures(options.out / "calibration", "training", options.calibration)
+    rows = write_pictures(options.out / "evaluation", "held-out", options.evaluation)
     table = "".join(f"{name},{label}\n" for name, label in rows)
     files.write_text(options.out / "evaluation" / "labels.csv", "file,class\n" + table)
     print(
@@ -46,7 +46,7 @@ def write_samples(argv: Sequence[str]) -> int:
     return 0
 
 
-def _write(
+def write_pictures(
     folder: Path, part: Literal["training", "held-out"], count: int
 ) -> list[tuple[str, int]]:
     """Write `count` pictures and return their names and classes; earlier ones of ours go."""

@@ -1,0 +1,81 @@
+"""The network that is looked at, as float and as its int8 artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.images import ImageSet, Tensors
+from calibration.labelled import LabelledSet
+from calibration.progress import Progress
+from converters.graph import Graph
+from converters.memory import give_back
+from converters.mobilenet_v2.digits.samples import write_pictures
+from converters.mobilenet_v2.digits.spec import MODEL
+from converters.pictures import choose_pictures
+from converters.pipeline import Conversion, convert
+from converters.quantize.quantized import QuantizedGraph
+from converters.request import Request
+from converters.verify import inputs_of
+from edge.picture_flags import PreprocessFlags
+from edge.tensors import F32
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`graph`: the float network with all its channels; `conversion`: to int8 ONNX.
+
+    `pictures`: what to look at, where there are enough others than were calibrated on; `words`:
+    what they are.
+    """
+
+    graph: Graph
+    conversion: Conversion
+    pictures: ImageSet | LabelledSet | Tensors
+    words: str
+
+    @property
+    def quantized(self) -> QuantizedGraph:
+        quantized = self.conversion.quantized
+        assert quantized is not None  # noqa: S101 (it was converted to int8)
+        return quantized
+
+    def inputs(self) -> Iterable[F32]:
+        """Yield float32 [1, C, H, W] of each picture."""
+        source = self.conversion.source
+        return inputs_of(self.pictures, source.card, source.input_spec)
+
+
+def convert_subject(
+    model: Path | None,
+    images: str | None,
+    samples: int,
+    picture: PreprocessFlags,
+    scratch: Path,
+    progress: Progress,
+) -> Subject:
+    """Convert a network to int8, as edge-convert does, and trace its error.
+
+    Args: as Asked has them. Raises: EdgeError: what cannot be read or converted.
+    """
+    if model is None and images is None:
+        folder = scratch / "pictures"
+        # Twice as many: half of them to calibrate on, the others to look at.
+        write_pictures(folder, "training", 2 * samples)
+        images = str(folder)
+    request = Request(
+        model=model or MODEL,
+        out=scratch,
+        calibration=images,
+        samples=samples,
+        formats=("onnx",),
+        picture=picture,
+        sensitivity=True,
+    )
+    conversion = convert(request, progress)
+    give_back()
+    source = conversion.source
+    pictures = choose_pictures(request, source)
+    graph = source.whole or source.graph
+    return Subject(graph, conversion, pictures.verification, pictures.words)
