@@ -7,6 +7,7 @@ the training module and the counts of parameters and multiply-adds read only tho
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,8 +16,18 @@ from edge.errors import EdgeError
 Kind = Literal["stem", "expand", "depthwise", "project", "head", "classifier"]
 Padding = Literal["tensorflow", "pytorch"]
 PADDINGS: tuple[Padding, ...] = ("tensorflow", "pytorch")
-CHANNEL_COUNTS = (1, 3)
+Activation = Literal["relu6", "relu"]
+ACTIVATIONS: tuple[Activation, ...] = ("relu6", "relu")
+Bottleneck = Literal["linear", "relu"]
+BOTTLENECKS: tuple[Bottleneck, ...] = ("linear", "relu")
+CHOICES: Mapping[str, tuple[str | int, ...]] = {
+    "channels": (1, 3),
+    "padding": PADDINGS,
+    "activation": ACTIVATIONS,
+    "bottleneck": BOTTLENECKS,
+}
 MAX_SIDE = 4096
+MAX_EXPANSION = 64
 
 # Channel counts are multiples of this, as in the paper's own code: SIMD kernels like it so.
 DIVISOR = 8
@@ -61,8 +72,8 @@ class Layer:
     """One convolution with its BatchNorm, or the classifier (a 1x1 on a 1x1 picture, with bias).
 
     `pads` is (top, left, bottom, right), as ONNX orders them. `block` names the bottleneck that
-    the layer belongs to ("" outside of one). `shortcut`: the block's input is added to this
-    layer's output.
+    the layer belongs to ("" outside of one). `activation`: what its normalized output goes through.
+    `shortcut`: the block's input is added to what comes out of it.
     """
 
     name: str
@@ -76,12 +87,8 @@ class Layer:
     pads: tuple[int, int, int, int]
     input_hw: tuple[int, int]
     output_hw: tuple[int, int]
+    activation: Activation | Literal["linear"]
     shortcut: bool = False
-
-    @property
-    def has_relu6(self) -> bool:
-        """Bottlenecks are linear: what projects has no activation, and neither have logits."""
-        return self.kind not in ("project", "classifier")
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
@@ -118,6 +125,12 @@ class Architecture:
 
     `padding`: "tensorflow" pads as SAME does (on stride 2 and an even side only behind),
     "pytorch" pads a 3x3 kernel by 1 on every side. `epsilon` is BatchNorm's.
+
+    With the last four a network can do without what the paper argues for. `bottleneck` "relu" puts
+    the activation behind each projection too, before the sum (figure 6a); `shortcut` False leaves
+    the sums out (figure 6b). `expansion` takes the place of t in every stage that expands; None
+    leaves the table as it is. A stage whose t is 1, as the paper's first, keeps it: the stem before
+    it has no bottleneck, and gives twice the channels that the stage makes of them.
     """
 
     width: float = 1.0
@@ -127,6 +140,10 @@ class Architecture:
     padding: Padding = "tensorflow"
     stages: tuple[Stage, ...] = PAPER_STAGES
     epsilon: float = 1e-5
+    activation: Activation = "relu6"
+    bottleneck: Bottleneck = "linear"
+    shortcut: bool = True
+    expansion: int | None = None
 
     def __post_init__(self) -> None:
         refusals = []
@@ -136,10 +153,12 @@ class Architecture:
             refusals.append(f"image_hw {self.image_hw}; allowed: 1 to {MAX_SIDE} pixels a side")
         if self.classes < 1:
             refusals.append(f"classes {self.classes}; allowed: 1 and more")
-        if self.channels not in CHANNEL_COUNTS:
-            refusals.append(f"channels {self.channels}; allowed: 1 or 3")
-        if self.padding not in PADDINGS:
-            refusals.append(f"padding {self.padding!r}; allowed: {', '.join(PADDINGS)}")
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(map(str, allowed))
+                refusals.append(f"{name} {getattr(self, name)!r}; allowed: {choices}")
+        if self.expansion is not None and not 1 <= self.expansion <= MAX_EXPANSION:
+            refusals.append(f"expansion {self.expansion}; allowed: 1 to {MAX_EXPANSION}")
         if not self.stages:
             refusals.append("stages is empty; it takes at least one")
         if not self.epsilon > 0:
@@ -180,13 +199,16 @@ class Architecture:
 
     def _bottleneck(self, block: str, before: Layer, stage: Stage, stride: int) -> list[Layer]:
         entry, hw = before.out_channels, before.output_hw
-        hidden = entry * stage.expansion
+        expansion = stage.expansion
+        if expansion > 1 and self.expansion is not None:
+            expansion = self.expansion
+        hidden = entry * expansion
         out_channels = scale_channels(stage.channels, self.width)
         layers = []
-        if stage.expansion > 1:
+        if expansion > 1:
             layers.append(self._layer(block, "expand", (entry, hidden), hw))
         depthwise = self._layer(block, "depthwise", (hidden, hidden), hw, stride=stride)
-        shortcut = stride == 1 and entry == out_channels
+        shortcut = self.shortcut and stride == 1 and entry == out_channels
         hw = depthwise.output_hw
         project = self._layer(block, "project", (hidden, out_channels), hw, shortcut=shortcut)
         return [*layers, depthwise, project]
@@ -206,6 +228,7 @@ class Architecture:
             side_padding(side, kernel, stride, self.padding) for side in input_hw
         )
         in_block = place != kind
+        is_linear = kind == "classifier" or (kind == "project" and self.bottleneck == "linear")
         return Layer(
             name=f"{place}.{kind}" if in_block else place,
             kind=kind,
@@ -219,6 +242,7 @@ class Architecture:
             input_hw=input_hw,
             # Both paddings keep ceil(side / stride).
             output_hw=(-(-input_hw[0] // stride), -(-input_hw[1] // stride)),
+            activation="linear" if is_linear else self.activation,
             shortcut=shortcut,
         )
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 import edge
-from converters.mobilenet_v2.architecture import Architecture, Layer
+from converters.mobilenet_v2.architecture import Activation, Architecture, Layer
 from edge.card import CARD_KEY, ModelCard
 from edge.errors import EdgeError, MissingExtraError
 from edge.tensors import F32
@@ -24,6 +24,12 @@ OUTPUT = "logits"
 OPSET = 17
 # Old enough for any ONNX Runtime that knows opset 17.
 IR_VERSION = 8
+# The operator of each activation, and the constants that it reads.
+ACTIVATION_NODES: Mapping[Activation, tuple[str, ...]] = {
+    "relu6": ("Clip", "zero", "six"),
+    "relu": ("Relu",),
+}
+LIMITS = {"zero": 0, "six": 6}
 
 
 class WeightError(EdgeError):
@@ -131,12 +137,10 @@ def _convolution(layer: Layer, value: str, epsilon: float) -> list[onnx.NodeProt
             epsilon=epsilon,
         ),
     ]
-    if layer.has_relu6:
-        nodes.append(
-            helper.make_node(
-                "Clip", [f"{name}.norm", "zero", "six"], [f"{name}.relu6"], f"{name}.relu6"
-            )
-        )
+    if layer.activation != "linear":
+        operator, *limits = ACTIVATION_NODES[layer.activation]
+        output = f"{name}.{layer.activation}"
+        nodes.append(helper.make_node(operator, [f"{name}.norm", *limits], [output], output))
     return nodes
 
 
@@ -154,8 +158,10 @@ def _model(
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [batch, architecture.classes])],
         [
-            numpy_helper.from_array(np.array(0, np.float32), "zero"),
-            numpy_helper.from_array(np.array(6, np.float32), "six"),
+            *(
+                numpy_helper.from_array(np.array(LIMITS[name], np.float32), name)
+                for name in ACTIVATION_NODES[architecture.activation][1:]
+            ),
             *(
                 numpy_helper.from_array(np.ascontiguousarray(weights[name]), name)
                 for name in architecture.weight_shapes()

@@ -27,12 +27,15 @@ from converters.operators import (
 )
 
 INVERTED, LINEAR_SEPARABLE = "inverted residual", "separable, linear bottleneck"
+# An inverted residual but for one thing, which its paper argues against (section 3.2).
+BENT = "inverted residual, non-linear bottleneck"
 SEPARABLE, BOTTLENECK, BASIC = "depthwise separable", "residual bottleneck", "residual"
 OTHER = "other"
 CLAMPS = {(0.0, INFINITY): "ReLU", (0.0, 6.0): "ReLU6"}
 # What each is, by the sorts of its layers, and whether the last of them has no activation.
 KINDS: Mapping[tuple[tuple[str, ...], bool], str] = {
     (("1x1", "depthwise", "1x1"), True): INVERTED,
+    (("1x1", "depthwise", "1x1"), False): BENT,
     (("depthwise", "1x1"), True): LINEAR_SEPARABLE,
     (("depthwise", "1x1"), False): SEPARABLE,
 }
@@ -94,7 +97,7 @@ class Block:
             return BRIDGED[sorts]
         kind = KINDS.get((sorts, self.layers[-1].activation == "linear"), OTHER)
         # One that does not expand is none that was turned inside out.
-        return kind if kind != INVERTED or self.expansion > 1 else OTHER
+        return kind if kind not in (INVERTED, BENT) or self.expansion > 1 else OTHER
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -104,7 +107,7 @@ class Block:
     @property
     def expansion(self) -> float:
         """How many times wider it is inside than what comes in (t)."""
-        return max(self.channels) / self.channels[0]
+        return max(self.channels[1:-1], default=self.channels[0]) / self.channels[0]
 
     @property
     def stride(self) -> int:

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from converters.graph import Graph
-from converters.mobilenet_v2.architecture import Architecture, ArchitectureError
 from converters.operators import Shape
 from converters.structure.block import OTHER, Block
 from converters.structure.cost import Cost, four_ways, peak_values
 from converters.structure.table import Row, Table, table
+from converters.structure.textbook import Textbook, textbook
 from edge.text import aligned, printable
 
-# Of the paper and of the weights that its authors published.
-WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 HEADER = (
     "input",
     "operator",
@@ -31,14 +29,14 @@ HEADER = (
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`textbook`: the width of the paper's MobileNetV2 that a network is, None where it is none;
+    """`textbook`: which MobileNetV2 of the paper a network is, None where it is none;
     `peak_values`: numbers of activations that are alive at once; `compared`: what four ways to do
     the work of `example`, the row with the most of it, would cost.
     """
 
     name: str
     table: Table
-    textbook: float | None
+    textbook: Textbook | None
     peak_values: int
     example: Row | None
     compared: Mapping[str, Cost]
@@ -57,26 +55,7 @@ def describe(graph: Graph, name: str) -> Description:
         compared = four_ways(
             (height, width), last.input[0], last.output[0], kernel, max(last.expansion, 1)
         )
-    return Description(name, found, _textbook(found), peak_values(graph), example, compared)
-
-
-def _textbook(found: Table) -> float | None:
-    """Return the width at which the paper's table is this one, by its channels, strides and t."""
-    flows = [(b.channels, b.stride) for row in found.rows for b in row.blocks if b.kind != OTHER]
-    first = found.rows[0].input
-    for width in WIDTHS:
-        try:
-            layers = Architecture(width=width, image_hw=(first[1], first[2])).layers()
-        except (ArchitectureError, IndexError):
-            return None
-        expected: dict[str, tuple[tuple[int, ...], int]] = {}
-        for layer in layers:
-            if layer.block:
-                channels, stride = expected.get(layer.block, ((layer.in_channels,), 1))
-                expected[layer.block] = ((*channels, layer.out_channels), stride * layer.stride)
-        if flows == list(expected.values()):
-            return width
-    return None
+    return Description(name, found, textbook(found), peak_values(graph), example, compared)
 
 
 def to_json(description: Description) -> dict[str, Any]:
@@ -85,7 +64,8 @@ def to_json(description: Description) -> dict[str, Any]:
     return {
         "name": description.name,
         "family": found.family or None,
-        "textbook_width": description.textbook,
+        "textbook_width": description.textbook and description.textbook.width,
+        "differs": list(description.textbook.differs) if description.textbook else [],
         **_cost_json(found.cost),
         "peak_activations": description.peak_values,
         "rows": [
@@ -154,7 +134,9 @@ def _lines(description: Description) -> Iterator[str]:
 
 def _family(description: Description) -> str:
     if description.textbook is not None:
-        return f"MobileNetV2 {description.textbook:g}, as in the paper's table 2"
+        width, differs = description.textbook.width, description.textbook.differs
+        but = f", but {'; '.join(differs)}" if differs else ""
+        return f"MobileNetV2 {width:g}, as in the paper's table 2{but}"
     family = description.table.family
     return f"blocks as in {family}" if family else "blocks of no known family do most of its work"
 

@@ -11,6 +11,7 @@ from converters.graph import Graph
 from converters.operators import Shape
 from converters.structure.block import (
     BASIC,
+    BENT,
     BOTTLENECK,
     INVERTED,
     LINEAR_SEPARABLE,
@@ -22,6 +23,8 @@ from converters.structure.block import (
 from converters.structure.cost import Cost, cost_of
 
 INVERTED_KINDS = {INVERTED, LINEAR_SEPARABLE}
+# Those that t is said of.
+EXPANDING = INVERTED_KINDS | {BENT}
 # A network is of a family whose blocks do so much of its multiply-adds: stem and head are its own.
 MOST = 0.6
 POOLS = {
@@ -92,7 +95,7 @@ def _t(block: Block) -> float | None:
     """Return t: of a bottleneck, which is narrower inside, in parts of what it makes."""
     if block.kind == BOTTLENECK:
         return min(block.channels[1:]) / block.channels[-1]
-    return block.expansion if block.kind in INVERTED_KINDS else None
+    return block.expansion if block.kind in EXPANDING else None
 
 
 def _row(graph: Graph, group: Sequence[Block]) -> Row:

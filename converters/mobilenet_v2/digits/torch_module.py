@@ -8,6 +8,7 @@ from converters.mobilenet_v2.architecture import Architecture, Layer
 from edge.tensors import F32
 
 DROPOUT = 0.1
+ACTIVATIONS = {"relu6": nn.ReLU6, "relu": nn.ReLU}
 
 
 class MobileNetV2(nn.Module):  # type: ignore[misc]  # torch may be absent
@@ -70,6 +71,6 @@ def _convolution(facts: Layer, epsilon: float) -> nn.Sequential:
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out")
     layer.add_module("conv", convolution)
     layer.add_module("norm", nn.BatchNorm2d(facts.out_channels, eps=epsilon))
-    if facts.has_relu6:
-        layer.add_module("relu6", nn.ReLU6())
+    if facts.activation != "linear":
+        layer.add_module("activation", ACTIVATIONS[facts.activation]())
     return layer

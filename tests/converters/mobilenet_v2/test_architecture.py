@@ -46,8 +46,38 @@ def test_the_paper_network_has_17_bottlenecks_52_convolutions_and_10_shortcuts()
 
 def test_bottlenecks_are_linear_and_the_first_does_not_expand() -> None:
     layers = Architecture().layers()
-    assert {layer.kind for layer in layers if not layer.has_relu6} == {"project", "classifier"}
+    linear = {layer.kind for layer in layers if layer.activation == "linear"}
+    assert linear == {"project", "classifier"}
+    assert {layer.activation for layer in layers} == {"linear", "relu6"}
     assert [layer.kind for layer in layers if layer.block == "block1"] == ["depthwise", "project"]
+
+
+def test_a_bottleneck_that_is_not_linear_has_the_others_activation() -> None:
+    layers = Architecture(activation="relu", bottleneck="relu").layers()
+    assert {layer.kind for layer in layers if layer.activation == "linear"} == {"classifier"}
+    assert {layer.activation for layer in layers[:-1]} == {"relu"}
+
+
+def test_activations_and_shortcuts_cost_nothing() -> None:
+    plain = Architecture()
+    other = Architecture(activation="relu", bottleneck="relu", shortcut=False)
+    assert not any(layer.shortcut for layer in other.layers())
+    assert other.weight_shapes() == plain.weight_shapes()
+    assert other.multiply_adds() == plain.multiply_adds()
+
+
+@pytest.mark.parametrize("expansion", [1, 2, 6, 64])
+def test_an_expansion_takes_the_place_of_those_above_1(expansion: int) -> None:
+    layers = Architecture(expansion=expansion).layers()
+    depthwise = {layer.block: layer for layer in layers if layer.kind == "depthwise"}
+    outputs = {layer.block: layer.out_channels for layer in layers if layer.kind == "project"}
+    hidden = [depthwise[f"block{n}"].in_channels for n in range(1, 18)]
+    # The paper's first stage does not expand.
+    assert hidden == [32, *(expansion * outputs[f"block{n}"] for n in range(1, 17))]
+    expanding = [layer.block for layer in layers if layer.kind == "expand"]
+    assert expanding == ([] if expansion == 1 else [f"block{n}" for n in range(2, 18)])
+    if expansion == 6:
+        assert layers == Architecture().layers()
 
 
 def test_a_narrow_network_keeps_1280_features_and_a_wide_one_gets_more() -> None:
@@ -136,9 +166,12 @@ def test_same_padding_is_the_least_that_gives_every_output(
 
 def test_all_refusals_come_at_once() -> None:
     with pytest.raises(ArchitectureError) as refusal:
-        Architecture(0, (0, 5000), 0, 2, "valid", (), -1)  # type: ignore[arg-type]
-    for word in ("width", "image_hw", "classes", "channels", "padding", "stages", "epsilon"):
+        Architecture(0, (0, 5000), 0, 2, "valid", (), -1, "gelu", "bent", expansion=0)  # type: ignore[arg-type]
+    words = ("width", "image_hw", "classes", "channels", "padding", "stages", "epsilon")
+    for word in (*words, "activation", "bottleneck", "expansion"):
         assert word in str(refusal.value)
+    with pytest.raises(ArchitectureError, match="expansion 65; allowed: 1 to 64"):
+        Architecture(expansion=65)
 
 
 @pytest.mark.parametrize("row", [(0, 8, 1, 1), (1, 0, 1, 1), (1, 8, 0, 1), (1, 8, 1, 3)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from converters.mobilenet_v2.architecture import PADDINGS, Architecture, Padding
 from converters.mobilenet_v2.build import build
 from edge.errors import EdgeError
+from tests.converters.mobilenet_v2.test_ablations import each_ablation
 from tests.converters.mobilenet_v2.test_build import images_for, run
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -27,19 +29,15 @@ def test_the_counts_are_those_of_the_module(width: float) -> None:
     assert shapes == network.weight_shapes()
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("image_hw", [(96, 96), (75, 50)])
-def test_the_onnx_model_computes_what_the_module_computes(
-    padding: Padding, image_hw: tuple[int, int]
-) -> None:
+def assert_the_module_computes_the_same(network: Architecture) -> None:
+    """Hold the ONNX model against the module, whose BatchNorms have seen something."""
     from converters.mobilenet_v2.digits.torch_module import MobileNetV2
 
     torch.manual_seed(4)
-    network = Architecture(0.35, image_hw, 10, padding=padding)
     module = MobileNetV2(network)
     with torch.no_grad():
         for _ in range(3):  # training mode: BatchNorm learns statistics
-            module(torch.randn(4, 3, *image_hw))
+            module(torch.randn(4, 3, *network.image_hw))
         for norm in module.modules():
             if isinstance(norm, torch.nn.BatchNorm2d):
                 norm.weight.uniform_(0.5, 1.5)
@@ -47,6 +45,19 @@ def test_the_onnx_model_computes_what_the_module_computes(
         images = images_for(network)
         expected = module.eval()(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(run(build(network, module.weights()), images), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("image_hw", [(96, 96), (75, 50)])
+def test_the_onnx_model_computes_what_the_module_computes(
+    padding: Padding, image_hw: tuple[int, int]
+) -> None:
+    assert_the_module_computes_the_same(Architecture(0.35, image_hw, 10, padding=padding))
+
+
+@each_ablation
+def test_so_does_each_ablation(change: dict[str, Any]) -> None:
+    assert_the_module_computes_the_same(Architecture(0.35, (64, 48), 10, **change))
 
 
 @pytest.mark.parametrize("option", ["--renders", "--epochs", "--seed", "--threads"])

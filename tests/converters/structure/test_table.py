@@ -13,6 +13,7 @@ from converters.structure.block import BASIC, OTHER
 from converters.structure.describe import describe
 from converters.structure.read import read_network
 from converters.structure.table import Table, table
+from converters.structure.textbook import Textbook
 from tests.converters.models import build, normal
 
 
@@ -46,7 +47,7 @@ def test_the_paper_s_table_is_recovered(tmp_path: Path, width: float) -> None:
     # Two numbers a channel are left of a folded norm's: the bias alone, and the classifier's.
     norms = sum(layer.out_channels for layer in layers[:-1])
     assert found.cost.parameters == architecture.parameters() - norms
-    assert describe(read_network(tmp_path / "m.onnx"), "m").textbook == width
+    assert describe(read_network(tmp_path / "m.onnx"), "m").textbook == Textbook(width, ())
 
 
 def test_another_network_is_no_textbook(tmp_path: Path) -> None:
