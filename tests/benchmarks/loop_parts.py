@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from edge.backends.base import ModelSpec
+from edge.preprocess import PreprocessSpec, ideal_short_side
 from edge.sources import open_source
 from edge.sources.base import Frame, Timestamps
-from edge.tensors import U8, Array
+from edge.tensors import U8, Array, TensorSpec
 
 SIZE = (640, 480)
 
@@ -80,3 +81,14 @@ def pictures_of(source_text: str, count: int) -> list[U8]:
     finally:
         source.close()
     return [np.asarray(cv2.resize(frame.pixels, SIZE), np.uint8) for frame in frames]
+
+
+def scaled_by_the_camera(
+    pictures: list[U8], preprocess: PreprocessSpec, tensor: TensorSpec
+) -> list[U8]:
+    """Return them as a camera gives them that is asked for what the model needs."""
+    short = ideal_short_side(preprocess, tensor)
+    if short is None:
+        return pictures
+    size = (round(short * SIZE[0] / SIZE[1]), short)
+    return [np.asarray(cv2.resize(picture, size), np.uint8) for picture in pictures]
