@@ -43,8 +43,8 @@ class TopK:
     def __init__(self, output: TensorSpec, labels: Sequence[str], k: int) -> None:
         """Args: labels: a name a class, or none; k: how many, at most the number of classes."""
         self._output = output
-        self._labels = tuple(labels)
         classes = max(output.shape)
+        self._labels = tuple(labels) or tuple(f"class {index}" for index in range(classes))
         self._k = min(k, classes)
         self._is_softmax = output.is_quantized and (
             output.scale == 1 / 256 and output.zero_point == np.iinfo(output.dtype).min
@@ -57,20 +57,19 @@ class TopK:
 
         Raises: BackendError: the model gave NaN or infinity.
         """
-        if not np.isfinite(scores.max()):
+        # An inference leaves nothing of this in the caches: what counts is how little is called.
+        if not self._output.is_quantized and not np.isfinite(scores.max()):
             raise BackendError(
                 "the model's output is not finite; check its --preprocess, or convert it again"
             )
-        np.copyto(self._partitioned, scores)
+        self._partitioned[:] = scores
         self._partitioned.partition(len(scores) - self._k)
-        candidates = np.flatnonzero(scores >= self._partitioned[-self._k])
-        order = np.argsort(-scores[candidates].astype(np.float64), kind="stable")
+        candidates = (scores >= self._partitioned[-self._k]).nonzero()[0]
+        order = (-scores[candidates].astype(np.float64)).argsort(kind="stable")
         best = candidates[order[: self._k]]
-        confidences = self._confidences(scores, best)
-        return tuple(
-            Guess(index, self._label(index), confidence)
-            for index, confidence in zip(best.tolist(), confidences.tolist(), strict=True)
-        )
+        confidences = self._confidences(scores, best).tolist()
+        indices = best.tolist()
+        return tuple(map(Guess, indices, map(self._labels.__getitem__, indices), confidences))
 
     def _confidences(self, scores: Array, best: Array) -> F32:
         if self._is_softmax or (not self._output.is_quantized and _is_distribution(scores)):
@@ -81,9 +80,6 @@ class TopK:
         np.exp(exponents, out=exponents)
         confidences: F32 = exponents[best] / exponents.sum()
         return confidences
-
-    def _label(self, index: int) -> str:
-        return self._labels[index] if self._labels else f"class {index}"
 
 
 def _is_distribution(scores: Array) -> bool:
