@@ -94,6 +94,7 @@ class RunCounts:
             captured -= taken - self.processed
         captured_before, skipped_before = self._logged
         self._logged = (captured, skipped)
+        self.watch.look_at_the_wall_clock()
         incidents = self.watch.take().merged(self.capture.incidents(time.monotonic_ns()))
         interval = self.recorder.take_interval(
             captured - captured_before, skipped - skipped_before, incidents

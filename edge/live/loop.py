@@ -110,7 +110,6 @@ class LiveLoop:
         end_ns = None if options.duration_s is None else start_ns + round(options.duration_s * NS)
         while not stop.is_set():
             inferred = inference.take()
-            counts.watch.look_at_the_wall_clock()
             if inferred is not None:
                 result = self._name(inferred, counts)
                 counts.labelled(inferred.frame, result)
@@ -120,6 +119,7 @@ class LiveLoop:
                 return "the source ended"
             now_ns = time.monotonic_ns()
             if now_ns >= status_ns:
+                counts.watch.look_at_the_wall_clock()
                 counts.tell_status(on_status)
                 status_ns = now_ns + round(options.status_s * NS)
             if now_ns >= interval_ns:

@@ -11,15 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.clock import Relation, boot_ns
 from edge.errors import EdgeError
 from edge.latency.log import LogWriter
 from edge.latency.read import read_log
 from edge.latency.recorder import Interval
 from edge.live import LiveLoop, LiveOptions, Result, RunLog, Status
+from edge.live.watch import STEP_NS, TimeWatch
 from edge.preprocess import PRESETS, PreprocessError
 from edge.sources.base import Frame, SourceError
 from tests.edge.fakes import Item, ListSource, MeanBackend, solid
 
+HOUR_NS = 3600 * 10**9
 LABELS = ("red", "green", "blue")
 
 
@@ -75,6 +78,21 @@ def test_what_a_camera_missed_is_captured_and_skipped() -> None:
     live = new_loop().run(source, stop=never())
     assert live.run.captured == live.run.processed + live.run.skipped == 4
     assert live.run.skipped >= 2
+
+
+def test_a_step_of_the_wall_clock_is_in_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_by_ns = 0
+
+    def step() -> None:
+        nonlocal set_by_ns
+        set_by_ns += HOUR_NS
+
+    wall = Relation(lambda: boot_ns() + set_by_ns, boot_ns, tolerance_ns=STEP_NS)
+    monkeypatch.setattr("edge.live.counts.TimeWatch", lambda: TimeWatch(wall=wall))
+    source = ListSource([solid(0), step, solid(1)])
+    steps = new_loop().run(source, stop=never()).run.incidents.clock_steps
+    assert steps.count == 1
+    assert steps.total_ns == pytest.approx(HOUR_NS, abs=STEP_NS)
 
 
 def test_frames_end_the_run_and_what_waits_is_not_counted() -> None:
