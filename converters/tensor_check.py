@@ -57,7 +57,7 @@ class _Runner(Protocol):
         ...
 
 
-class _OnnxTensors:
+class OnnxTensors:
     """The ONNX artifact with each value's integers as an output, with exact kernels."""
 
     def __init__(self, model: bytes, quantized: QuantizedGraph) -> None:
@@ -169,7 +169,7 @@ def check_tensors(
     reference = None if SOURCE in artifacts else FloatGraph(graph, values)
     makers: dict[str, Callable[[bytes, QuantizedGraph], _Runner]] = {
         SOURCE: _SourceTensors,
-        "onnx": _OnnxTensors,
+        "onnx": OnnxTensors,
         "tflite": _TfliteTensors,
     }
     runners = {name: makers[name](data, quantized) for name, data in artifacts.items()}

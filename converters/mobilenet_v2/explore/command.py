@@ -34,6 +34,7 @@ def explore(args: argparse.Namespace) -> int:
             scratch=Path(scratch),
             progress=bar,
             picture=picture_flags(args),
+            note=_note,
         )
         found = chapters(asked, args.only)
     subject = printable(args.model.name) if args.model else "the bundled network of digits"
@@ -42,6 +43,10 @@ def explore(args: argparse.Namespace) -> int:
     for path in written:
         print(f"wrote {path}", file=sys.stderr if args.json else sys.stdout)
     return 0
+
+
+def _note(text: str) -> None:
+    print(f"edge-mobilenet: note: {printable(text)}", file=sys.stderr)
 
 
 def _save(folder: Path, files: Mapping[str, bytes]) -> list[Path]:

@@ -29,7 +29,8 @@ class Asked:
     `model`: None for the bundled digits; `images`: as `edge-convert --calibration` takes them, None
     for pictures of the bundled digits, or synthetic ones where there is a model; `samples`: how
     many pictures to calibrate on, and as many others to look at; `seed`: of what is drawn at
-    random; `scratch`: a folder for as long as the experiments run.
+    random; `scratch`: a folder for as long as the experiments run; `note`: is told what the user
+    should know of the conversion.
     """
 
     model: Path | None
@@ -39,6 +40,7 @@ class Asked:
     scratch: Path
     progress: Progress
     picture: PreprocessFlags = NO_FLAGS
+    note: Callable[[str], None] = lambda _: None
 
     @cached_property
     def subject(self) -> Subject:
@@ -46,19 +48,21 @@ class Asked:
 
         Raises: EdgeError: what cannot be read or converted.
         """
-        return convert_subject(
+        subject = convert_subject(
             self.model, self.images, self.samples, self.picture, self.scratch, self.progress
         )
+        for note in subject.notes():
+            self.note(note)
+        return subject
 
-    def command(self, only: str) -> str:
+    def command(self, only: str, *, needs_model: bool = True) -> str:
         """Return the command that makes the figures of one experiment again."""
-        words = ["edge-mobilenet", "explore", *([str(self.model)] if self.model else [])]
-        given = {
-            "--images": self.images,
-            "--samples": None if self.samples == DEFAULT_SAMPLES else str(self.samples),
-            "--seed": str(self.seed) if self.seed else None,
-            **_picture_words(self.picture),
-        }
+        given = {"--seed": str(self.seed) if self.seed else None}
+        words = ["edge-mobilenet", "explore"]
+        if needs_model:
+            words += [str(self.model)] if self.model else []
+            samples = None if self.samples == DEFAULT_SAMPLES else str(self.samples)
+            given = {"--images": self.images, "--samples": samples, **_picture_words(self.picture)}
         for flag, value in given.items():
             words += [flag, value] if value is not None else []
         return shlex.join([*words, "--only", only])

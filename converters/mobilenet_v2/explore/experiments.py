@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from converters.mobilenet_v2.explore import relu, relu_chapter
+from converters.mobilenet_v2.explore import (
+    int8,
+    int8_chapter,
+    relu,
+    relu_chapter,
+    units,
+    units_chapter,
+)
 from converters.mobilenet_v2.explore.experiment import Asked, Chapter
 
 
@@ -21,6 +28,8 @@ class Experiment:
 # In the order of the page; `flags.NAMES` has the same.
 EXPERIMENTS: Mapping[str, Experiment] = {
     "relu": Experiment(relu.run, relu_chapter.chapter),
+    "units": Experiment(units.run, units_chapter.chapter),
+    "int8": Experiment(int8.run, int8_chapter.chapter),
 }
 
 

@@ -94,7 +94,9 @@ def run(asked: Asked) -> ReluResult:
         trips = [there_and_back(random.normal(size=(n, PLANE)), points) for _ in range(MATRICES)]
         rows.append(_row(n, points, trips))
         pictures[n] = trips[0].back
-    return ReluResult(tuple(rows), points, pictures, MATRICES, asked.command("relu"))
+    return ReluResult(
+        tuple(rows), points, pictures, MATRICES, asked.command("relu", needs_model=False)
+    )
 
 
 def spiral(count: int) -> F64:

@@ -37,12 +37,13 @@ LOST = (
     "Lost for good: where fewer than two independent rows of T are active, a point cannot be told "
     "from its neighbours in the plane by any inverse, and with two it can (lemma 2 of the paper's "
     "appendix A). Each row is active with a chance of 1/2, so that (n + 1) / 2^n of all points are "
-    "expected to be lost. What is left of the error elsewhere is the pseudo-inverse's own, which "
-    "does not know which rows were cut off."
+    "expected to be lost (theorem 1 there). What is left of the error elsewhere is the "
+    "pseudo-inverse's own, which does not know which rows were cut off."
 )
 PAPER = (
-    "The paper says that information is lost with n = 2 and 3, where points collapse into each "
-    "other, and that with n = 15 to 30 the transformation is highly non-convex. The first is what "
+    "Under its figure the paper says that information is lost with n = 2 and 3, where points "
+    "collapse into each other, and that with n = 15 to 30 the transformation is highly non-convex. "
+    "The first is what "
     "is seen here, and n = 5 still loses points. Of the second this measure shows the other side: "
     "with n = 15 and 30 next to nothing is lost, and what the picture shows bent is bent by the "
     "way back, which is linear and need not be. The paper gives no numbers to compare with."

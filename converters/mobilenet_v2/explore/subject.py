@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.images import ImageSet, Tensors
 from calibration.labelled import LabelledSet
 from calibration.progress import Progress
+from converters.errors import ConvertError
 from converters.graph import Graph
 from converters.memory import give_back
 from converters.mobilenet_v2.digits.samples import write_pictures
 from converters.mobilenet_v2.digits.spec import MODEL
+from converters.onnx_import.load import load
+from converters.onnx_import.quantized import is_quantized
 from converters.pictures import choose_pictures
 from converters.pipeline import Conversion, convert
 from converters.quantize.quantized import QuantizedGraph
@@ -41,6 +44,14 @@ class Subject:
         assert quantized is not None  # noqa: S101 (it was converted to int8)
         return quantized
 
+    def notes(self) -> Iterator[str]:
+        """Yield what was assumed, and what is wrong with the pictures, in words."""
+        conversion = self.conversion
+        yield from conversion.source.notes
+        yield from map(str, conversion.lint.findings if conversion.lint else ())
+        if conversion.request.calibration is None:
+            yield "no pictures were given, and synthetic ones say little: --images DIR is better"
+
     def inputs(self) -> Iterable[F32]:
         """Yield float32 [1, C, H, W] of each picture."""
         source = self.conversion.source
@@ -59,6 +70,11 @@ def convert_subject(
 
     Args: as Asked has them. Raises: EdgeError: what cannot be read or converted.
     """
+    if model is not None and is_quantized(load(model)[0]):
+        raise ConvertError(
+            f"{model}: it is already quantized, and what int8 does shows beside float alone: give "
+            "the float32 model"
+        )
     if model is None and images is None:
         folder = scratch / "pictures"
         # Twice as many: half of them to calibrate on, the others to look at.
