@@ -1,8 +1,8 @@
 """The run in Prometheus's words, put together when somebody asks.
 
 What is counted here was counted by the loop: frames as its status has them, a second old at most,
-and the stages' histograms as its closed intervals have them. Durations are in seconds, as is the
-custom there (https://prometheus.io/docs/practices/naming/).
+the stages' histograms and what befell the run as its closed intervals have them. Durations are in
+seconds, as is the custom there (https://prometheus.io/docs/practices/naming/).
 """
 
 from __future__ import annotations
@@ -50,6 +50,23 @@ _GAUGES: tuple[tuple[str, str, Callable[[RunView], float | None]], ...] = (
         lambda view: view.progress.outage_ns / 1e9,
     ),
     (
+        "edge_problems",
+        "How many things are wrong with the run now; --web and --mqtt say which.",
+        lambda view: float(len(view.problems())),
+    ),
+    (
+        "edge_longest_gap_seconds",
+        "The longest time between two frames of the camera in the last closed interval.",
+        lambda view: (
+            view.last_interval.incidents.longest_gap_ns / 1e9 if view.last_interval else None
+        ),
+    ),
+    (
+        "edge_clock_shift_seconds",
+        "By how much the wall clock was set: all steps with their signs, added up.",
+        lambda view: view.incidents.clock_steps.total_ns / 1e9,
+    ),
+    (
         "edge_last_class",
         "Number of the most probable class of the last frame.",
         lambda view: float(view.newest.index) if view.newest else None,
@@ -89,8 +106,68 @@ _COUNTERS: tuple[tuple[str, str, Callable[[RunView], float]], ...] = (
     ),
     (
         "edge_broadcast_lost_intervals",
-        "Intervals that are missing in edge_stage_seconds, for want of time.",
+        "Intervals that are missing in what is counted by intervals, for want of time.",
         lambda view: view.progress.lost_intervals,
+    ),
+    (
+        "edge_camera_outages",
+        "How often the camera was lost.",
+        lambda view: view.incidents.outages.count,
+    ),
+    (
+        "edge_camera_lost_seconds",
+        "For how long the camera was lost, in all.",
+        lambda view: view.incidents.outages.total_ns / 1e9,
+    ),
+    (
+        "edge_pauses",
+        "How often the loop stood still: stopped, swapped out, or starved.",
+        lambda view: view.incidents.pauses.count,
+    ),
+    (
+        "edge_pause_seconds",
+        "For how long the loop stood still, in all.",
+        lambda view: view.incidents.pauses.total_ns / 1e9,
+    ),
+    (
+        "edge_suspends",
+        "How often the machine slept.",
+        lambda view: view.incidents.suspends.count,
+    ),
+    (
+        "edge_suspend_seconds",
+        "For how long the machine slept, in all.",
+        lambda view: view.incidents.suspends.total_ns / 1e9,
+    ),
+    (
+        "edge_clock_steps",
+        "How often the wall clock was set.",
+        lambda view: view.incidents.clock_steps.count,
+    ),
+    (
+        "edge_frames_interrupted",
+        "Labelled frames that have a pause or a sleep in their time.",
+        lambda view: view.incidents.interrupted,
+    ),
+    (
+        "edge_frames_broken",
+        "Frames that were no pictures, or could not be read.",
+        lambda view: view.incidents.broken,
+    ),
+    (
+        "edge_frames_blank",
+        "Frames without contrast.",
+        lambda view: view.incidents.blank,
+    ),
+    (
+        "edge_frames_identical",
+        "Frames like the one before, to the bit.",
+        lambda view: view.incidents.identical,
+    ),
+    (
+        "edge_frames_resized",
+        "Frames of another size than the one before.",
+        lambda view: view.incidents.resized,
     ),
 )
 

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from edge.broadcast import wire
+from edge.broadcast.marks import Mark, Marks, boot_ms_of
+from edge.clock import boot_ns
 from edge.device import Health, read_health
 from edge.latency.histogram import Histogram
+from edge.latency.incidents import NOTHING, Incidents
 from edge.latency.recorder import STAGES, Interval
 
 # A row a second: the last ten minutes.
@@ -44,12 +47,13 @@ class Progress:
     processed: int = 0
     skipped: int = 0
     outage_ns: int = 0
+    notice: str = ""
     lost_intervals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One second of history. `at_ms`: wall time since 1970; `temperature_c`: None if not known."""
+    """One second of history. `at_ms`: of the boot clock; `temperature_c`: None if not known."""
 
     number: int
     at_ms: int
@@ -92,12 +96,17 @@ class RunView:
     picture: Picture | None = None
     health: Health = field(default_factory=Health)
     last_interval: Interval | None = None
+    since_ms: int | None = None
+    """When the first interval began that came here (boot clock)."""
+    incidents: Incidents = NOTHING
+    """What befell the run in all intervals that came here."""
     lost_results: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     histograms: Mapping[str, Histogram] = field(
         default_factory=lambda: {stage: Histogram() for stage in STAGES}
     )
     _history: deque[Row] = field(default_factory=lambda: deque(maxlen=HISTORY_ROWS))
+    _marks: Marks = field(default_factory=Marks)
     _rows: int = 0
 
     def take(self, message: wire.Message) -> None:
@@ -110,6 +119,11 @@ class RunView:
             self._add_row()
         elif message.kind == "interval":
             self.last_interval = interval = wire.read_interval(message)
+            self.incidents = self.incidents.merged(interval.incidents)
+            # Told with the next row: who has that one has this too.
+            self._marks.add(interval, self._rows + 1)
+            if self.since_ms is None:
+                self.since_ms = boot_ms_of(interval.start_ns)
             with self.lock:
                 for stage, histogram in interval.histograms.items():
                     self.histograms[stage].merge(histogram)
@@ -130,13 +144,20 @@ class RunView:
         rows = list(self._history)
         return [row for row in rows if row.number > after]
 
+    def marks(self, after: int) -> list[Mark]:
+        """Return what befell the run, told with rows of a higher number than `after`, in order."""
+        told = self._rows
+        return [mark for mark in self._marks.newest() if after < mark.number <= told]
+
     def problems(self) -> tuple[str, ...]:
         """Return, in a few words each, what is wrong with the run; nothing if all is well."""
         found = [f"the board says: {flag}" for flag in self.health.flags_now]
-        if self.progress.outage_ns:
-            found.append("the camera is lost")
+        progress = self.progress
+        if progress.notice:
+            found.append(progress.notice)
         silent_s = self.silent_s()
-        if silent_s is not None and silent_s > STALE_S:
+        # A camera that is lost is reason enough.
+        if silent_s is not None and silent_s > STALE_S and not progress.outage_ns:
             found.append("no frame gets a label")
         return tuple(found)
 
@@ -163,7 +184,7 @@ class RunView:
         self._history.append(
             Row(
                 self._rows,
-                time.time_ns() // 1_000_000,
+                boot_ns() // 1_000_000,
                 progress.fps,
                 progress.p50_ns,
                 progress.p99_ns,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.latency import fields as log_fields
 from edge.latency.histogram import I64, Histogram
 from edge.latency.recorder import STAGES, Interval
 from edge.live import Result, Status
@@ -95,6 +96,7 @@ def status_message(status: Status, lost_intervals: int) -> tuple[str, dict[str, 
         "processed": status.processed,
         "skipped": status.skipped,
         "outage_ns": status.outage_ns,
+        "notice": status.notice,
         "lost_intervals": lost_intervals,
     }
     return "status", fields, []
@@ -120,6 +122,7 @@ def interval_message(interval: Interval) -> tuple[str, dict[str, Any], list[byte
         "captured": interval.captured,
         "processed": interval.processed,
         "skipped": interval.skipped,
+        "incidents": interval.incidents.to_json(),
         "stages": stages,
     }
     return "interval", fields, blobs
@@ -145,6 +148,7 @@ def read_interval(message: Message) -> Interval:
         skipped=fields["skipped"],
         histograms=histograms,
         trace=no_trace,
+        incidents=log_fields.incidents(fields["incidents"]),
     )
 
 

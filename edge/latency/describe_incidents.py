@@ -10,6 +10,23 @@ from edge.latency.summary import Summary
 from edge.page import duration
 
 MAX_ROWS = 50
+# What each kind is called where there is room for two words.
+WORDS = {
+    "outages": "camera lost",
+    "pauses": "stood still",
+    "suspends": "asleep",
+    "clock_steps": "clock set",
+    "broken": "broken frames",
+    "blank": "blank picture",
+    "identical": "frozen picture",
+    "resized": "other size",
+}
+
+
+def words(found: Incidents) -> tuple[str, ...]:
+    """Return two words for each kind of incident that there was, those of the camera first."""
+    there = found.to_json()
+    return tuple(said for kind, said in WORDS.items() if kind in there)
 
 
 def sentences(found: Incidents) -> tuple[str, ...]:
@@ -30,8 +47,10 @@ def _sentences(found: Incidents) -> Iterator[str]:
             f"the wall clock was set {_times(found.clock_steps.count)}, by up to "
             f"{_signed(found.clock_steps.longest_ns)}: no figure has that in it, but dates have"
         )
-    if found.outages.count or found.outages.total_ns:
+    if found.outages.count:
         yield f"the camera was lost {_often(found.outages)}"
+    elif found.outages.total_ns:  # the rest of one that began earlier
+        yield f"the camera was still lost, for another {_seconds(found.outages.total_ns)}"
     counts = (
         (found.broken, "frames that were no pictures, and were passed over"),
         (found.blank, "frames without contrast (a covered lens, an empty buffer)"),

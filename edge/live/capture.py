@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from edge.latency.incidents import Incidents, Tally
+from edge.latency.incidents import Incidents
 from edge.live.pictures import PictureWatch
 from edge.sources.base import Frame, Source
-from edge.sources.reopening import Outages, ReopeningSource
+from edge.sources.outages import Outages
+from edge.sources.reopening import ReopeningSource
 
 NS = 1_000_000_000
 CLOSE_TIMEOUT_S = 2.0
@@ -39,7 +40,8 @@ class CaptureThread:
         self._taken = 0
         self._pictures = PictureWatch()
         self._gap = _Gap()
-        self._told = Incidents()  # in all, up to the last call of `incidents`
+        # At the last call of `incidents`.
+        self._told = ((0, 0, 0, 0), Outages(), 0)
         self._next_sequence: int | None = None
         self._ended = False
         self._stopping = False
@@ -80,40 +82,31 @@ class CaptureThread:
 
     def incidents(self, now_ns: int) -> Incidents:
         """Return what befell the source since the last call."""
-        before, now = self._told, self._so_far(now_ns)
-        self._told = now
+        counts, (before, outages_before, before_ns) = self._counted(), self._told
+        outages = self.outages
+        self._told = counts, outages, now_ns
         with self._changed:
             longest_gap_ns = self._gap.take(now_ns) if self._source.is_live else 0
-        count = now.outages.count - before.outages.count
-        lasted_ns = now.outages.total_ns - before.outages.total_ns
-        longest_ns = now.outages.longest_ns
-        if longest_ns == before.outages.longest_ns:  # it is of an earlier one
-            longest_ns = max(self.outages.last_ns, self.outages.current_ns(now_ns))
+        broken, blank, identical, resized = (n - b for n, b in zip(counts, before, strict=True))
         return Incidents(
-            outages=Tally(count, lasted_ns, longest_ns) if count or lasted_ns else Tally(),
-            broken=now.broken - before.broken,
-            blank=now.blank - before.blank,
-            identical=now.identical - before.identical,
-            resized=now.resized - before.resized,
+            outages=outages.since(outages_before, before_ns, now_ns),
+            broken=broken,
+            blank=blank,
+            identical=identical,
+            resized=resized,
             longest_gap_ns=longest_gap_ns,
         )
 
-    def _so_far(self, now_ns: int) -> Incidents:
-        outages, pictures = self.outages, self._pictures
-        longest_ns = max(outages.longest_ns, outages.current_ns(now_ns))
-        return Incidents(
-            outages=Tally(outages.count, outages.total_ns(now_ns), longest_ns),
-            broken=self._source.broken_count,
-            blank=pictures.blank,
-            identical=pictures.identical,
-            resized=pictures.resized,
-        )
+    def _counted(self) -> tuple[int, int, int, int]:
+        """Return how many frames were broken, blank, identical and resized so far."""
+        pictures = self._pictures
+        return self._source.broken_count, pictures.blank, pictures.identical, pictures.resized
 
     def notice(self, now_ns: int) -> str:
         """Return what is wrong with the camera now, in a few words; "" where nothing is."""
         lost_ns = self.outages.current_ns(now_ns)
         if lost_ns:
-            return f"no frame for {lost_ns / NS:.0f} s, opening the camera again"
+            return f"no frame for {max(1, lost_ns // NS)} s, opening the camera again"
         since_ns = self._pictures.frozen_since_ns
         if since_ns is not None and now_ns - since_ns >= FROZEN_S * NS:
             return f"the picture has not changed for {(now_ns - since_ns) / NS:.0f} s"

@@ -14,6 +14,8 @@ import edge
 from edge.mqtt.options import MqttOptions
 
 AVAILABILITY, LABEL, HEALTH = "availability", "label", "health"
+# These show all of their topic as attributes. No others: every message would be kept with each.
+_WITH_ATTRIBUTES = ("label", "problem")
 _DIAGNOSTIC = {"entity_category": "diagnostic"}
 # component, object, topic, what its configuration says of it. A value that is null is unknown.
 _ENTITIES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
@@ -84,6 +86,43 @@ _ENTITIES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
             **_DIAGNOSTIC,
         },
     ),
+    (
+        "sensor",
+        "notice",
+        HEALTH,
+        {
+            "name": "Notice",
+            "icon": "mdi:message-alert",
+            # A state has 255 characters at most.
+            "value_template": "{{ (value_json.problems | join('; ') or 'all is well')[:255] }}",
+            **_DIAGNOSTIC,
+        },
+    ),
+    (
+        "sensor",
+        "outages",
+        HEALTH,
+        {
+            "name": "Camera outages",
+            "icon": "mdi:camera-off",
+            "state_class": "total_increasing",
+            "value_template": "{{ value_json.since_start.outages }}",
+            **_DIAGNOSTIC,
+        },
+    ),
+    (
+        "sensor",
+        "gap",
+        HEALTH,
+        {
+            "name": "Longest gap",
+            "device_class": "duration",
+            "unit_of_measurement": "s",
+            "state_class": "measurement",
+            "value_template": "{{ value_json.longest_gap_s }}",
+            **_DIAGNOSTIC,
+        },
+    ),
 )
 
 
@@ -112,10 +151,12 @@ def configurations(
     found = {}
     for component, name, topic, more in _ENTITIES:
         if name != "temperature" or has_thermometer:
+            state = f"{options.topic}/{topic}"
+            attributes = {"json_attributes_topic": state} if name in _WITH_ATTRIBUTES else {}
             found[f"{options.discovery}/{component}/{node}/{name}/config"] = {
                 "unique_id": f"{node}_{name}",
-                "state_topic": f"{options.topic}/{topic}",
-                "json_attributes_topic": f"{options.topic}/{topic}",
+                "state_topic": state,
+                **attributes,
                 **more,
                 **shared,
             }

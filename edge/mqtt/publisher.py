@@ -12,6 +12,8 @@ import numpy as np
 
 from edge.broadcast import wire
 from edge.broadcast.view import RunView
+from edge.latency.describe_incidents import sentences
+from edge.latency.incidents import COUNTS, Incidents
 from edge.latency.recorder import Interval
 from edge.latency.stats import StageStats
 from edge.mqtt.debounce import UNSURE, Debounce
@@ -24,7 +26,8 @@ from edge.text import cut, warn
 BACK_OFF_S = (1.0, 60.0)
 # What Home Assistant takes for a state.
 MAX_STATE = 255
-# Health goes out with an interval, but not oftener; and at once if a problem comes or goes.
+# Health goes out with an interval, or when a problem is told anew (since when it lasts), but not
+# oftener; and at once if one comes or goes.
 HEALTH_S = 5.0
 
 
@@ -58,14 +61,18 @@ class Publisher:
             ).tolist():
                 if self._debounce.take(at_ns, index, confidence):
                     self._put(LABEL, self._label(at_ns, index, confidence))
-        interval = self._view.last_interval
-        if interval is None:
-            return
-        problems, now_s = self._view.problems(), time.monotonic()
-        is_due = message.kind == "interval" and now_s - self._health_s >= HEALTH_S
-        if is_due or problems != self._problems:
+        # Before the first status nothing is known of the board.
+        if self._problems is not None or message.kind in ("status", "interval"):
+            self._tell_health(is_interval=message.kind == "interval")
+
+    def _tell_health(self, *, is_interval: bool) -> None:
+        said, problems = self._problems, self._view.problems()
+        comes_or_goes = said is None or len(said) != len(problems)
+        now_s = time.monotonic()
+        is_due = (is_interval or problems != said) and now_s - self._health_s >= HEALTH_S
+        if is_due or comes_or_goes:
             self._health_s, self._problems = now_s, problems
-            self._put(HEALTH, self._health(interval, problems), is_state=True)
+            self._put(HEALTH, self._health(problems), is_state=True)
 
     def _put(self, topic: str, fields: dict[str, Any], *, is_state: bool = False) -> None:
         topic = f"{self._options.topic}/{topic}"
@@ -83,20 +90,14 @@ class Publisher:
             "since": (datetime.now(UTC) - ago).isoformat(timespec="milliseconds"),
         }
 
-    def _health(self, interval: Interval, problems: tuple[str, ...]) -> dict[str, Any]:
-        total = StageStats.of(interval.histograms["total"])
-        health = self._view.health
-        seconds = max(1, interval.end_ns - interval.start_ns) / 1e9
+    def _health(self, problems: tuple[str, ...]) -> dict[str, Any]:
+        view = self._view
         return {
-            "fps": round(interval.processed / seconds, 2),
-            "p50_ms": round(total.p50_ns / 1e6, 2),
-            "p99_ms": round(total.p99_ns / 1e6, 2),
-            "captured": interval.captured,
-            "processed": interval.processed,
-            "skipped": interval.skipped,
-            "temperature_c": health.temperature_c,
-            "throttled": health.flags_now,
+            **_figures(view.last_interval),
+            "temperature_c": view.health.temperature_c,
+            "throttled": view.health.flags_now,
             "problems": list(problems),
+            "since_start": _in_all(view.incidents),
             "dropped_messages": self.outbox.dropped,
         }
 
@@ -132,3 +133,45 @@ class Publisher:
         if text != self._said:
             self._said = text
             warn(f"--mqtt: {text}")
+
+
+def _figures(interval: Interval | None) -> dict[str, Any]:
+    """Return what is told of an interval; before the first one is closed, nothing but names."""
+    names = ("fps", "p50_ms", "p99_ms", "captured", "processed", "skipped")
+    if interval is None:
+        return {**dict.fromkeys(names), "longest_gap_s": None, "incidents": []}
+    total = StageStats.of(interval.histograms["total"])
+    seconds = max(1, interval.end_ns - interval.start_ns) / 1e9
+    figures = (
+        round(interval.processed / seconds, 2),
+        round(total.p50_ns / 1e6, 2) if total.count else None,
+        round(total.p99_ns / 1e6, 2) if total.count else None,
+        interval.captured,
+        interval.processed,
+        interval.skipped,
+    )
+    return {
+        **dict(zip(names, figures, strict=True)),
+        "longest_gap_s": _seconds(interval.incidents.longest_gap_ns),
+        "incidents": list(sentences(interval.incidents)),
+    }
+
+
+def _in_all(found: Incidents) -> dict[str, float]:
+    """Return what befell the run, every kind by a name with its unit."""
+    return {
+        "outages": found.outages.count,
+        "outage_s": _seconds(found.outages.total_ns),
+        "pauses": found.pauses.count,
+        "pause_s": _seconds(found.pauses.total_ns),
+        "suspends": found.suspends.count,
+        "suspend_s": _seconds(found.suspends.total_ns),
+        "clock_steps": found.clock_steps.count,
+        "clock_shift_s": _seconds(found.clock_steps.total_ns),
+        **{f"{name}_frames": getattr(found, name) for name in COUNTS},
+        "longest_gap_s": _seconds(found.longest_gap_ns),
+    }
+
+
+def _seconds(duration_ns: int) -> float:
+    return round(duration_ns / 1e9, 3)

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from edge.sources.base import (
     Timestamps,
     details_of,
 )
+from edge.sources.outages import Outages
 from edge.text import warn
 
 NS = 1_000_000_000
@@ -31,40 +31,6 @@ FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 15.0
 # What closing, opening and a read may take in one piece beyond the limit before it is a hang.
 GRACE_S = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outages:
-    """How often a source was lost since it was first opened, and for how long.
-
-    An outage lasts from the last frame before it to the first one after it. `ended_ns` is the sum
-    of those that are over, `longest_ns` and `last_ns` one of them; `since_ns` is when the one that
-    goes on began (None: there is none).
-    """
-
-    count: int = 0
-    ended_ns: int = 0
-    longest_ns: int = 0
-    last_ns: int = 0
-    since_ns: int | None = None
-
-    def begun_at(self, since_ns: int) -> Outages:
-        """Return these and one that goes on since this moment."""
-        return replace(self, count=self.count + 1, since_ns=since_ns)
-
-    def ended_by(self, now_ns: int) -> Outages:
-        """Return these with the one that goes on ended."""
-        gone_ns = self.current_ns(now_ns)
-        longest_ns = max(self.longest_ns, gone_ns)
-        return Outages(self.count, self.ended_ns + gone_ns, longest_ns, gone_ns)
-
-    def total_ns(self, now_ns: int) -> int:
-        """Return the time without a camera, that of the outage that goes on included."""
-        return self.ended_ns + self.current_ns(now_ns)
-
-    def current_ns(self, now_ns: int) -> int:
-        """Return how long the outage goes on that goes on now; 0 without one."""
-        return 0 if self.since_ns is None else now_ns - self.since_ns
 
 
 def keep_open(

@@ -12,7 +12,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from edge.broadcast.marks import Mark
 from edge.broadcast.view import RunView
+from edge.clock import boot_ns
+from edge.latency.describe_incidents import sentences, words
 from edge.page import COLORS
 from edge.web.access import Access
 from edge.web.guard import TIMEOUT_S, WRONG_TOKENS, App, Guard, Limits
@@ -27,12 +30,15 @@ if TYPE_CHECKING:
 
 EXTRA = "web"
 HTML = "text/html; charset=utf-8"
+JAVASCRIPT = "text/javascript; charset=utf-8"
 # path: file, type.
 FILES = {
     "/": ("index.html", HTML),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/login.js": ("login.js", "text/javascript; charset=utf-8"),
+    "/page.js": ("page.js", JAVASCRIPT),
+    "/charts.js": ("charts.js", JAVASCRIPT),
+    "/dom.js": ("dom.js", JAVASCRIPT),
+    "/login.js": ("login.js", JAVASCRIPT),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 LOGIN = "login.html"
@@ -152,7 +158,7 @@ def _led_to(place: str) -> Response:
 
 
 def run_status(view: RunView, after: int) -> dict[str, Any]:
-    """Return what the page shows, as JSON values, with the rows of history since number `after`.
+    """Return what the page shows, as JSON values, with rows and marks since number `after`.
 
     A number that is yet to come is of another process: then all rows are new.
     """
@@ -173,7 +179,24 @@ def run_status(view: RunView, after: int) -> dict[str, Any]:
         "health": {"temperature_c": health.temperature_c, "throttled": health.flags_now},
         "problems": view.problems(),
         "rows": [astuple(row) for row in rows if row.number > after or last < after],
+        "marks": [_mark(mark) for mark in view.marks(after if after <= last else 0)],
+        "since_start": {
+            "from_ms": view.since_ms,
+            "sentences": sentences(view.incidents),
+            "longest_gap_ns": view.incidents.longest_gap_ns,
+        },
         "last": last,
+        "now_ms": boot_ns() // 1_000_000,
+    }
+
+
+def _mark(mark: Mark) -> dict[str, Any]:
+    found = mark.incidents
+    return {
+        "began_ms": mark.began_ms,
+        "ended_ms": mark.ended_ms,
+        "words": words(found),
+        "sentences": sentences(found),
     }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -34,11 +35,13 @@ def model(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(model: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(
+    model: Path, *more: str, camera: str = FOR_EVER
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the script with a camera that never ends; give it and the URL it says, and end it."""
     arguments = ["--model", str(model), "--preprocess", "unit", *more]
     with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(FOR_EVER), *arguments],
+        [sys.executable, "-c", SCRIPT, camera, *arguments],
         cwd=ROOT,
         env=os.environ | {PASSWORD_VARIABLE: PASSWORD, TOKEN_VARIABLE: TOKEN},
         stdout=subprocess.DEVNULL,
@@ -54,8 +57,9 @@ def running(model: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], st
         finally:
             loop.send_signal(signal.SIGTERM)
             rest = loop.communicate()[1]
-        # No labels in this model: that alone is said.
-        assert (loop.returncode, len(rest.splitlines())) == (0, 1), rest
+        # No labels in this model: that alone is said, but for what befell the camera.
+        said = "\n".join(line for line in rest.splitlines() if "scripted: " not in line)
+        assert (loop.returncode, len(said.splitlines())) == (0, 1), rest
 
 
 def ask(url: str) -> HTTPResponse:
@@ -123,6 +127,34 @@ def test_the_page_of_a_run_shows_what_the_camera_sees_now(model: Path) -> None:
         assert str(guesses[0][0]).startswith("class ")
         with ask(url) as answer:
             assert b"<title>edge-live</title>" in answer.read()
+
+
+def test_a_camera_that_is_lost_is_seen_everywhere(model: Path) -> None:
+    lost = "Frames(20, every_s=0.01), Fail('unplugged', refusals=1), Frames(10**9, every_s=0.01)"
+    options = ("--web", "0", "--metrics", "0", "--interval", "0.5")
+    with running(model, *options, camera=f"[{lost}]") as (loop, url):
+        assert loop.stderr is not None
+        metrics = re.search(r"http://\S+/metrics", loop.stderr.readline())
+        assert metrics is not None
+
+        def page() -> dict[str, Any]:
+            with ask(f"{url}status.json?after=0") as answer:
+                said: dict[str, Any] = json.loads(answer.read())
+                return said
+
+        until(lambda: page()["problems"] != [])
+        [notice] = page()["problems"]
+        assert re.fullmatch(r"no frame for \d+ s, opening the camera again", notice)
+        # After 0.5 and 1 s.
+        until(lambda: page()["problems"] == [])
+        until(lambda: page()["since_start"]["longest_gap_ns"] >= 1.5e9)
+        until(lambda: page()["marks"] != [])
+        assert page()["marks"][0]["words"][0] == "camera lost"
+        with ask(metrics[0]) as answer:
+            text = answer.read().decode()
+    counted = dict(re.findall(r"^(edge_camera_\w+_total) (\S+)$", text, re.M))
+    assert counted["edge_camera_outages_total"] == "1.0"
+    assert 1.5 <= float(counted["edge_camera_lost_seconds_total"]) < 15
 
 
 @pytest.mark.broker

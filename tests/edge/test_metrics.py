@@ -13,10 +13,12 @@ from edge.broadcast import wire
 from edge.broadcast.view import RunView
 from edge.device import Health
 from edge.errors import MissingExtraError
+from edge.latency.incidents import Incidents, Tally
 from edge.metrics import BUCKETS_MS, check_installed, metrics_app
 from edge.web.access import Access
 from edge.web.guard import Guard
-from tests.edge.broadcast.runs import FACTS, interval, packed, view
+from tests.edge.broadcast.runs import FACTS, interval, packed, status, view
+from tests.edge.latency.logs import SECOND
 from tests.edge.web.serving import Answer, serving
 
 
@@ -55,6 +57,57 @@ def test_frames_add_up_and_gauges_say_what_was_last() -> None:
     labels = found["edge_build_info"].samples[0].labels
     assert labels["runtime"] == "fake 1.0"
     assert labels["model_sha256"] == FACTS["model_sha256"]
+
+
+BEFELL = Incidents(
+    pauses=Tally(2, 3 * SECOND, 2 * SECOND),
+    suspends=Tally(1, 60 * SECOND, 60 * SECOND),
+    clock_steps=Tally(2, -5 * SECOND, -7 * SECOND),
+    outages=Tally(1, 8 * SECOND, 8 * SECOND),
+    interrupted=1,
+    broken=2,
+    blank=3,
+    identical=4,
+    resized=5,
+    longest_gap_ns=9 * SECOND,
+)
+# By the name of a counter, without _total: what it must say after BEFELL came twice.
+COUNTED = {
+    "edge_camera_outages": 2,
+    "edge_camera_lost_seconds": 16,
+    "edge_pauses": 4,
+    "edge_pause_seconds": 6,
+    "edge_suspends": 2,
+    "edge_suspend_seconds": 120,
+    "edge_clock_steps": 4,
+    "edge_frames_interrupted": 2,
+    "edge_frames_broken": 4,
+    "edge_frames_blank": 6,
+    "edge_frames_identical": 8,
+    "edge_frames_resized": 10,
+}
+
+
+def test_what_befell_the_run_is_counted_with_its_unit() -> None:
+    seen = view()
+    before = families(scrape(seen))
+    assert value(before, "edge_problems") == 2  # what the board says
+    assert {value(before, name) for name in COUNTED} == {0}
+    for _ in range(2):
+        seen.take(wire.Message(*packed(wire.interval_message(interval([1.0], BEFELL)))))
+    lost = status(outage_ns=7 * SECOND, notice="no frame for 7 s")
+    seen.take(wire.Message(*packed(wire.status_message(lost, 0))))
+    found = families(scrape(seen))
+    assert {name: value(found, name) for name in COUNTED} == COUNTED
+    for name in COUNTED:
+        assert found[name].type == "counter"
+        assert [sample.name for sample in found[name].samples] == [f"{name}_total"]
+    # Backwards, it is no counter; and the longest is not added up.
+    assert value(found, "edge_clock_shift_seconds") == -10
+    assert value(found, "edge_longest_gap_seconds") == 9
+    assert {found[n].type for n in ("edge_clock_shift_seconds", "edge_problems")} == {"gauge"}
+    assert value(found, "edge_camera_outage_seconds") == 7
+    assert value(found, "edge_problems") == 3
 
 
 def test_the_histogram_of_a_stage_counts_every_frame_once() -> None:

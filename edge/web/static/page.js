@@ -1,25 +1,18 @@
 // Asks for the newest picture and for what is new in the figures, one request of each at a time: a
-// slow line sees fewer pictures, not older ones. Every text is set as text; nothing is HTML.
-const byId = (id) => document.getElementById(id);
+// slow line sees fewer pictures, not older ones.
+import { charts, MAX_ROWS } from "./charts.js";
+import { byId, make, setText } from "./dom.js";
+
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-const MAX_ROWS = 600;
 const rows = [];
+// What befell the run, by when it began: one that goes on comes again, longer.
+const marks = new Map();
+// Of the marks, the last so many are told in words.
+const MAX_TOLD = 8;
 let paused = false;
 let pictureUrl = "";
 let lastPictureAt = 0;
 let lastLabel = null;
-
-function make(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
-function setText(element, text) {
-  // What did not change is not announced again.
-  if (element.textContent !== text) element.textContent = text;
-}
 
 const ms = (ns) => {
   const value = ns / 1e6;
@@ -79,10 +72,15 @@ async function follow() {
       try {
         const said = await (await ask(`status.json?after=${after}`)).json();
         // A new run, or a new process, counts from the start.
-        if (said.last < after) rows.length = 0;
+        if (said.last < after) {
+          rows.length = 0;
+          marks.clear();
+        }
         rows.push(...said.rows);
         rows.splice(0, rows.length - MAX_ROWS);
         after = said.last;
+        for (const mark of said.marks) marks.set(mark.began_ms, mark);
+        for (const [began, mark] of marks) if (mark.ended_ms < rows[0][1]) marks.delete(began);
         render(said);
       } catch {
         state("lost", "no connection");
@@ -103,12 +101,7 @@ function render(said) {
   const late = newest === null || newest.silent_s > 3;
   if (newest === null) state("wait", "waiting for the first frame");
   else state(late ? "late" : "live", late ? `no label for ${newest.silent_s.toFixed(0)} s` : "live");
-  const problems = byId("problems");
-  problems.hidden = said.problems.length === 0;
-  if (problems.dataset.said !== said.problems.join("\n")) {
-    problems.dataset.said = said.problems.join("\n");
-    problems.replaceChildren(...said.problems.map((problem) => make("li", "", problem)));
-  }
+  notice(said.problems);
   if (newest !== null) {
     const [label] = newest.guesses[0];
     document.title = `${label} · edge-live`;
@@ -125,10 +118,44 @@ function render(said) {
     ["skipped", total ? percent(progress.skipped / total) : "0", `% of ${total.toLocaleString("en")}`],
     ["temperature", health.temperature_c === null ? "n/a" : health.temperature_c.toFixed(1), health.temperature_c === null ? "" : "°C"],
   ]);
-  charts();
+  const told = [...marks.values()];
+  charts(rows, told);
+  befell(told, said);
   byId("report").hidden = said.no_report !== "";
   byId("no-report").hidden = said.no_report === "";
   setText(byId("no-report"), said.no_report);
+}
+
+function notice(problems) {
+  byId("problems").hidden = problems.length === 0;
+  const shown = byId("problems").children;
+  if (shown.length !== problems.length) byId("problems").replaceChildren(...problems.map(() => make("li")));
+  problems.forEach((problem, place) => setText(shown[place], problem));
+  // For ears: once, and not again each second with another number.
+  setText(byId("alarm"), problems.join("; ").replace(/ for [\d.]+ s/g, ""));
+}
+
+function befell(told, said) {
+  const { from_ms, sentences, longest_gap_ns } = said.since_start;
+  byId("befell").hidden = from_ms === null;
+  if (from_ms === null) return;
+  // The page's own clock: that of a board may be wrong, and may be set.
+  const time = (at) => new Date(Date.now() - (said.now_ms - at)).toLocaleTimeString([], { timeStyle: "medium" });
+  const last = told.slice(-MAX_TOLD).reverse();
+  byId("marks").replaceChildren(...last.map((mark) => {
+    const item = make("li");
+    const heading = make("div");
+    heading.append(make("b", "", mark.words.join(", ")), make("time", "", `${time(mark.began_ms)} to ${time(mark.ended_ms)}`));
+    item.append(heading, ...mark.sentences.map((sentence) => make("p", "", sentence)));
+    return item;
+  }));
+  const more = told.length - last.length;
+  setText(byId("more"), more ? `and ${more} earlier` : told.length ? "" : "Nothing in the last ten minutes.");
+  const days = (said.now_ms - from_ms) / 86400000;
+  const since = days < 0.9 ? time(from_ms) : `${days.toFixed(1)} days ago`;
+  byId("in-all").replaceChildren(...sentences.map((sentence) => make("li", "", sentence)));
+  const gap = longest_gap_ns ? `, longest time without a frame ${(longest_gap_ns / 1e9).toFixed(2)} s` : "";
+  setText(byId("since"), `In all, since ${since}: ${sentences.length ? "" : "nothing"}${gap}`.replace(": ,", ":"));
 }
 
 function seen(guesses, age_ns) {
@@ -161,96 +188,6 @@ function tiles(shown) {
     const figure = list.children[place].lastElementChild;
     figure.replaceChildren(value, " ", make("small", "", unit));
   });
-}
-
-// number, at_ms, fps, p50_ns, p99_ns, processed, skipped, temperature_c
-const perSecond = (row, before) => {
-  if (!before || row[1] <= before[1]) return null;
-  return Math.max(0, row[6] - before[6]) / ((row[1] - before[1]) / 1000);
-};
-const CHARTS = [
-  { title: "Latency, arrival to label", unit: "ms", digits: 1, series: [
-    { name: "p99", color: "amber", value: (row) => row[4] / 1e6 },
-    { name: "median", color: "blue", value: (row) => row[3] / 1e6 } ] },
-  { title: "Frame rate", unit: "fps", digits: 1, series: [
-    { name: "labels", color: "teal", value: (row) => row[2] } ] },
-  { title: "Skipped", unit: "frames/s", digits: 1, series: [
-    { name: "skipped", color: "rose", value: perSecond } ] },
-  { title: "Temperature", unit: "°C", digits: 1, series: [
-    { name: "board", color: "amber", value: (row) => row[7] } ] },
-];
-
-function nice(value) {
-  if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((end) => end >= value * 0.999);
-}
-
-function charts() {
-  const place = byId("charts");
-  if (!place.children.length) place.append(...CHARTS.map(newChart));
-  CHARTS.forEach((chart, number) => drawChart(chart, place.children[number]));
-}
-
-function newChart(chart) {
-  const figure = make("figure", "card");
-  const heading = make("h3", "", chart.title);
-  heading.append(make("span"));
-  const plot = make("div", "plot");
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 600 100");
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("role", "img");
-  for (const y of [0, 50]) {
-    const line = document.createElementNS(svg.namespaceURI, "line");
-    for (const [name, value] of [["x1", 0], ["x2", 600], ["y1", y], ["y2", y]]) line.setAttribute(name, value);
-    svg.append(line);
-  }
-  for (const { color } of chart.series) {
-    const curve = document.createElementNS(svg.namespaceURI, "polyline");
-    curve.setAttribute("class", color);
-    svg.append(curve);
-  }
-  const top = make("span");
-  top.style.top = "-.4rem";
-  plot.append(svg, top);
-  const caption = make("figcaption");
-  caption.append(make("span"), make("span", "", "now"));
-  figure.append(heading, plot, caption);
-  return figure;
-}
-
-function drawChart(chart, figure) {
-  const values = chart.series.map(({ value }) => rows.map((row, at) => value(row, rows[at - 1])));
-  const known = values.flat().filter((value) => value !== null);
-  figure.hidden = known.length === 0;
-  if (figure.hidden) return;
-  const end = nice(Math.max(...known));
-  const last = rows[rows.length - 1][1];
-  const length = Math.max(60000, last - rows[0][1]);
-  const curves = figure.querySelectorAll("polyline");
-  const legend = [];
-  chart.series.forEach(({ name, color }, number) => {
-    const points = [];
-    values[number].forEach((value, at) => {
-      if (value !== null) {
-        const x = 600 - (600 * (last - rows[at][1])) / length;
-        points.push(`${x.toFixed(1)},${(100 - (100 * value) / end).toFixed(1)}`);
-      }
-    });
-    curves[number].setAttribute("points", points.join(" "));
-    const now = values[number].findLast((value) => value !== null);
-    const entry = make("span");
-    entry.append(make("b", color, name), ` ${now.toFixed(chart.digits)} ${chart.unit}`);
-    legend.push(entry);
-  });
-  figure.querySelector("h3 > span").replaceChildren(...legend.flatMap((one, at) => (at ? [", ", one] : [one])));
-  setText(figure.querySelector(".plot > span"), `${end} ${chart.unit}`);
-  const minutes = length / 60000;
-  const span = `${minutes < 2 ? Math.round(length / 1000) + " s" : Math.round(minutes) + " min"}`;
-  setText(figure.querySelector("figcaption > span"), `${span} ago`);
-  const words = legend.map((one) => one.textContent).join(", ");
-  figure.querySelector("svg").setAttribute("aria-label", `${chart.title} over ${span}: ${words} now, at most ${Math.max(...known).toFixed(chart.digits)}`);
 }
 
 byId("pause").addEventListener("click", (event) => {

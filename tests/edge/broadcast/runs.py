@@ -10,6 +10,7 @@ from edge.broadcast import wire
 from edge.broadcast.view import RunView
 from edge.classifier import Guess
 from edge.device import Health
+from edge.latency.incidents import NOTHING, Incidents
 from edge.latency.recorder import Interval, Recorder
 from edge.live import Result, Status
 from edge.sources.base import Frame
@@ -38,18 +39,18 @@ def result(index: int, label: str = "", *, sequence: int = 0, confidence: float 
     return Result("", sequence, guesses, 2_000_000, 3_000_000)
 
 
-def status(processed: int = 10, skipped: int = 2, outage_ns: int = 0) -> Status:
-    return Status(result(0), 30.5, 2_000_000, 4_000_000, processed, skipped, outage_ns)
+def status(processed: int = 10, skipped: int = 2, outage_ns: int = 0, notice: str = "") -> Status:
+    return Status(result(0), 30.5, 2_000_000, 4_000_000, processed, skipped, outage_ns, notice)
 
 
-def interval(durations_ms: list[float]) -> Interval:
+def interval(durations_ms: list[float], incidents: Incidents = NOTHING) -> Interval:
     """Return an interval whose stages all took these durations, in turn."""
     recorder = Recorder()
     for duration_ms in durations_ms:
         step = round(duration_ms * 1e6)
         # `total` is from arrival to label, four stages of which take the time.
         recorder.record(0, step, 2 * step, 3 * step, 4 * step, 5 * step)
-    return recorder.take_interval(len(durations_ms) + 1, 1)
+    return recorder.take_interval(len(durations_ms) + 1, 1, incidents)
 
 
 def view(health: Health | None = None, **facts: object) -> RunView:

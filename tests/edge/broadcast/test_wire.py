@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge.broadcast import wire
+from edge.latency.incidents import Incidents, Tally
 from edge.latency.recorder import STAGES
 from tests.edge.broadcast.runs import frame, interval, result, status
 
@@ -39,11 +40,13 @@ def test_results_come_over_whole() -> None:
 
 
 def test_an_interval_comes_over_with_every_count() -> None:
-    given = interval([0.5, 0.5, 3.0, 7.25])
+    befell = Incidents(pauses=Tally(1, 5, 5), clock_steps=Tally(1, -9, -9), blank=3)
+    given = interval([0.5, 0.5, 3.0, 7.25], befell)
     given.histograms["age"].negative = 2
     got = wire.read_interval(over(wire.interval_message(given)))
     assert (got.captured, got.processed, got.skipped) == (5, 4, 1)
     assert (got.start_ns, got.end_ns) == (given.start_ns, given.end_ns)
+    assert got.incidents == befell
     assert got.histograms["age"].negative == 2
     for stage in STAGES:
         a, b = got.histograms[stage], given.histograms[stage]
@@ -76,7 +79,7 @@ def test_a_picture_comes_over_no_larger_than_a_page_needs(
 
 
 def test_a_status_comes_over() -> None:
-    message = over(wire.status_message(status(10, 2, 5), 3))
+    message = over(wire.status_message(status(10, 2, 5, "no frame for 7 s"), 3))
     assert message.fields == {
         "fps": 30.5,
         "p50_ns": 2_000_000,
@@ -84,6 +87,7 @@ def test_a_status_comes_over() -> None:
         "processed": 10,
         "skipped": 2,
         "outage_ns": 5,
+        "notice": "no frame for 7 s",
         "lost_intervals": 3,
     }
 

@@ -15,7 +15,8 @@ import pytest
 from edge.errors import MissingExtraError
 from edge.latency import plots
 from edge.latency.compare import compare
-from edge.latency.incidents import NOTHING, Incidents, Tally
+from edge.latency.describe_incidents import WORDS, sentences, words
+from edge.latency.incidents import COUNTS, NOTHING, TALLIES, Incidents, Tally
 from edge.latency.log import LogError
 from edge.latency.read import read_log, read_runs
 from edge.latency.render_html import render_html
@@ -255,6 +256,19 @@ def test_incidents_are_told_in_every_form(tmp_path: Path) -> None:
     assert data["incidents"]["longest_gap_ns"] == 61 * SECOND
     [interval] = data["runs"][0]["incidents"]
     assert (interval["start_ns"], interval["interrupted"]) == (11 * SECOND, 1)
+
+
+def test_the_rest_of_an_outage_is_no_other_one() -> None:
+    rest = Incidents(outages=Tally(0, 4 * SECOND, 9 * SECOND))
+    assert sentences(rest) == ("the camera was still lost, for another 4.0 s",)
+
+
+def test_every_kind_has_its_words() -> None:
+    kinds = {*TALLIES, *COUNTS} - {"interrupted"}
+    assert set(WORDS) == kinds
+    assert words(BEFELL) == tuple(WORDS.values())
+    assert words(Incidents(blank=1, longest_gap_ns=5)) == ("blank picture",)
+    assert words(NOTHING) == ()
 
 
 def test_what_did_not_happen_is_not_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from edge.broadcast import wire
 from edge.broadcast.view import RunView
 from edge.device import Health
+from edge.latency.incidents import NOTHING, Incidents, Tally
 from edge.mqtt import publisher as publisher_module
 from edge.mqtt import session as session_module
 from edge.mqtt.options import MqttOptions
@@ -78,9 +79,12 @@ class Run:
             one = (self._at_ns - 2_000_000, result(index, confidence=confidence))
             self.take(wire.results_message([one], 0))
 
-    def interval(self) -> None:
-        self.take(wire.status_message(status(), 0))
-        self.take(wire.interval_message(interval([2.0, 4.0])))
+    def status(self, notice: str = "") -> None:
+        self.take(wire.status_message(status(notice=notice), 0))
+
+    def interval(self, befell: Incidents = NOTHING) -> None:
+        self.status()
+        self.take(wire.interval_message(interval([2.0, 4.0], befell)))
 
 
 @contextmanager
@@ -130,6 +134,52 @@ def test_what_a_broker_hears_of_a_run(broker: Broker, listen: Callable[[Broker],
     assert late.retained[f"{TOPIC}/availability"] == "offline"
 
 
+def healths(ear: Ear) -> list[dict[str, Any]]:
+    return [json.loads(payload) for payload in ear.of(f"{TOPIC}/health")]
+
+
+def test_a_broker_hears_at_once_what_is_wrong_and_what_befell(
+    broker: Broker, listen: Callable[[Broker], Ear], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "HEALTH_S", 1000.0)
+    broker.start()
+    ear = listen(broker)
+    with publishing(broker) as run:
+        run.status()  # long before the first interval is closed
+        until(lambda: [h["problems"] for h in healths(ear)] == [[]])
+        assert (healths(ear)[0]["fps"], healths(ear)[0]["p99_ms"]) == (None, None)
+        for seconds in range(1, 4):  # each second with another number
+            run.status(f"no frame for {seconds} s")
+        until(lambda: len(healths(ear)) == 2)
+        lost = Incidents(outages=Tally(1, 3 * 10**9, 3 * 10**9), blank=4, longest_gap_ns=2 * 10**9)
+        run.take(wire.interval_message(interval([2.0], lost)))
+        run.status()
+        until(lambda: len(healths(ear)) == 3)
+    assert [h["problems"] for h in healths(ear)] == [[], ["no frame for 1 s"], []]
+    after = healths(ear)[2]
+    assert after["incidents"][0] == "the camera was lost once, for 3.0 s"
+    assert after["longest_gap_s"] == 2.0
+    told = {name: size for name, size in after["since_start"].items() if size}
+    assert told == {"outages": 1, "outage_s": 3.0, "blank_frames": 4, "longest_gap_s": 2.0}
+
+
+def test_a_problem_that_lasts_is_told_anew_but_seldom(
+    broker: Broker, listen: Callable[[Broker], Ear], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "HEALTH_S", 0.2)
+    broker.start()
+    ear = listen(broker)
+    with publishing(broker) as run:
+        ear.until(f"{TOPIC}/availability", "online")
+        run.status("no frame for 1 s")
+        until(lambda: len(healths(ear)) == 1)
+        run.status("no frame for 2 s")
+        time.sleep(0.25)
+        run.status("no frame for 3 s")
+        until(lambda: len(healths(ear)) == 2)
+    assert [h["problems"] for h in healths(ear)] == [["no frame for 1 s"], ["no frame for 3 s"]]
+
+
 def test_home_assistant_finds_a_device(broker: Broker, listen: Callable[[Broker], Ear]) -> None:
     broker.start()
     ear = listen(broker)
@@ -143,6 +193,9 @@ def test_home_assistant_finds_a_device(broker: Broker, listen: Callable[[Broker]
         ("binary_sensor", "problem"),
         ("sensor", "confidence"),
         ("sensor", "fps"),
+        ("sensor", "gap"),
+        ("sensor", "notice"),
+        ("sensor", "outages"),
         ("sensor", "label"),
         ("sensor", "p99"),
     }
@@ -155,6 +208,10 @@ def test_home_assistant_finds_a_device(broker: Broker, listen: Callable[[Broker]
         assert config["state_topic"] in (f"{TOPIC}/label", f"{TOPIC}/health")
         assert config["device"]["identifiers"]
         assert config["origin"]["name"] == "edge-deploy"
+        # What has all of a topic as attributes says why; the others would only fill a database.
+        has_attributes = topic.split("/")[3] in ("label", "problem")
+        told = config.get("json_attributes_topic")
+        assert told == (config["state_topic"] if has_attributes else None)
 
 
 def test_without_discovery_nothing_is_told(broker: Broker, listen: Callable[[Broker], Ear]) -> None:

@@ -15,13 +15,14 @@ import pytest
 
 from edge.broadcast import wire
 from edge.broadcast.view import RunView
+from edge.latency.incidents import Incidents, Tally
 from edge.latency.log import LogWriter
 from edge.web import report as report_module
 from edge.web.access import Access
 from edge.web.app import FILES, guarded_web, run_status
 from edge.web.guard import HEADERS
 from edge.web.pictures import encode
-from tests.edge.broadcast.runs import frame, interval, packed, result, view
+from tests.edge.broadcast.runs import frame, interval, packed, result, status, view
 from tests.edge.latency.logs import HEADER
 from tests.edge.web.serving import Client, serving
 
@@ -131,9 +132,29 @@ def test_figures_come_once() -> None:
         [row] = said["rows"]
         assert row[2:] == [30.5, 2_000_000, 4_000_000, 10, 2, 48.5]
         later = json.loads(client.get(f"/status.json?after={said['last']}").body)
-        assert later["rows"] == []
+        assert later["rows"] == later["marks"] == []
+        assert later["now_ms"] - row[1] < 60_000
     # A client of the process before this one gets all there is.
     assert len(run_status(seen, after=500)["rows"]) == 1
+
+
+def test_what_befell_a_run_comes_once_and_in_all() -> None:
+    seen = view()
+    lost = Incidents(outages=Tally(1, 7 * 10**9, 7 * 10**9), longest_gap_ns=8 * 10**9)
+    take = (wire.interval_message(interval([1.0], lost)), wire.status_message(status(), 0))
+    for message in take:
+        seen.take(wire.Message(*packed(message)))
+    with web(seen) as client:
+        said = json.loads(client.get("/status.json?after=1").body)
+        [mark] = said["marks"]
+        assert mark["words"] == ["camera lost"]
+        assert mark["sentences"] == ["the camera was lost once, for 7.0 s"]
+        assert mark["began_ms"] <= mark["ended_ms"] <= said["now_ms"]
+        assert said["since_start"]["sentences"] == mark["sentences"]
+        assert said["since_start"]["longest_gap_ns"] == 8 * 10**9
+        assert json.loads(client.get("/status.json?after=2").body)["marks"] == []
+        # One who counts further than we do knows another process: it gets all.
+        assert json.loads(client.get("/status.json?after=9").body)["marks"] == [mark]
 
 
 def test_names_that_no_utf8_can_hold_are_told() -> None:

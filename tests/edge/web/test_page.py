@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from edge.broadcast import wire
 from edge.broadcast.view import RunView
+from edge.clock import boot_ns
+from edge.device import Health
+from edge.latency.incidents import NOTHING, Incidents, Tally
 from edge.web.access import Access
 from edge.web.app import guarded_web
 from tests.browser.chromium import CHROMIUM, Page, browsing
-from tests.edge.broadcast.runs import frame, packed, result, status, view
+from tests.edge.broadcast.runs import FACTS, frame, interval, packed, result, status, view
 from tests.edge.web.serving import serving
 
 pytestmark = [
@@ -104,6 +109,83 @@ def test_the_picture_follows_and_can_be_held(page: Page) -> None:
         assert page.evaluate(label) == "two"
         page.evaluate("document.getElementById('pause').click()")
         page.until(f"{label} === 'three'")
+    assert page.faults == []
+
+
+@pytest.fixture
+def befallen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunView]:
+    def befallen(*befell: Incidents) -> RunView:
+        """Return a view of some seconds, in each of which something befell the run."""
+        seen = RunView(facts=FACTS, labels=(), ask_health=lambda: Health(48.5, 0))
+        asleep_ns = boot_ns() - time.monotonic_ns()
+        start_ns = time.monotonic_ns() - (len(befell) + 1) * 10**9
+        monkeypatch.setattr("edge.broadcast.view.boot_ns", lambda: start_ns + asleep_ns)
+        take(seen, wire.status_message(status(), 0))  # type: ignore[arg-type]
+        for found in befell:
+            end_ns = start_ns + 10**9
+            one = replace(interval([1.0], found), start_ns=start_ns, end_ns=end_ns)
+            take(seen, wire.interval_message(one))  # type: ignore[arg-type]
+            start_ns = end_ns
+            take(seen, wire.status_message(status(), 0))  # type: ignore[arg-type]
+        take(seen, wire.results_message([(time.monotonic_ns(), result(1, "cat"))], 0))  # type: ignore[arg-type]
+        return seen
+
+    return befallen
+
+
+LOST = Incidents(outages=Tally(1, 10**9, 10**9), longest_gap_ns=10**9)
+BLANK = Incidents(blank=30)
+
+
+@pytest.mark.parametrize("screen", WIDTHS)
+def test_what_befell_the_run_is_marked_and_told(
+    page: Page, screen: str, befallen: Callable[..., RunView]
+) -> None:
+    seen = befallen(NOTHING, LOST, NOTHING, BLANK, BLANK)
+    take(seen, wire.status_message(status(notice="no frame for 7 s, opening it again"), 0))  # type: ignore[arg-type]
+    with shown(page, seen) as url:
+        page.resize(*WIDTHS[screen])
+        page.open(f"{url}/")
+        page.until("document.querySelectorAll('#marks li').length === 2")
+        notice = page.evaluate("document.getElementById('problems').innerText")
+        assert "no frame for 7 s, opening it again" in notice
+        # A voice says it once, and not each second with another number.
+        alarm = page.evaluate("document.getElementById('alarm').textContent")
+        assert alarm == "no frame, opening it again"
+        told = page.evaluate("[...document.querySelectorAll('#marks li')].map(li => li.innerText)")
+        assert "blank picture" in told[0]
+        assert "(a covered lens, an empty buffer): 60" in told[0]
+        assert "camera lost" in told[1]
+        assert "the camera was lost once, for 1.0 s" in told[1]
+        in_all = page.evaluate("document.getElementById('befell').innerText")
+        assert "longest time without a frame 1.00 s" in in_all
+        # Each chart has both marks, of their length and in their order; one line of words.
+        bands = "[...document.querySelector('.plot').querySelectorAll('rect')]"
+        (x, width), (later_x, later_width) = page.evaluate(
+            f"{bands}.map(r => ['x', 'width'].map(name => Number(r.getAttribute(name))))"
+        )
+        assert 0 < x < later_x < 600
+        assert later_width == pytest.approx(2 * width, rel=0.05)
+        assert page.evaluate(f"{bands}[0].textContent") == "the camera was lost once, for 1.0 s"
+        words = "[...document.querySelectorAll('.plot .words')].map(one => one.textContent)"
+        assert "blank picture" in page.evaluate(words)
+        label = page.evaluate("document.querySelector('.plot svg').getAttribute('aria-label')")
+        assert label.endswith("; marked: camera lost, blank picture")
+        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[screen][0]
+        take(seen, wire.status_message(status(), 0))  # type: ignore[arg-type]
+        page.until("document.getElementById('problems').hidden")
+        assert page.evaluate("document.getElementById('alarm').textContent") == ""
+    assert page.faults == []
+
+
+def test_a_run_that_nothing_befell_says_so(page: Page, befallen: Callable[..., RunView]) -> None:
+    with shown(page, befallen(NOTHING, NOTHING)) as url:
+        page.open(f"{url}/")
+        page.until("!document.getElementById('befell').hidden")
+        assert page.evaluate("document.querySelectorAll('#marks li, .plot rect').length") == 0
+        told = page.evaluate("document.getElementById('befell').innerText")
+        assert "Nothing in the last ten minutes." in told
+        assert re.search(r"In all, since .*: nothing", told)
     assert page.faults == []
 
 
