@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -13,7 +15,12 @@ from pathlib import Path
 from calibration.progress import bar
 from converters.mobilenet_v2.explore.experiment import Asked
 from converters.mobilenet_v2.explore.experiments import chapters
-from converters.mobilenet_v2.explore.page import files_of, to_json, to_text
+from converters.mobilenet_v2.explore.page import (
+    check_drawing,
+    files_of,
+    to_json,
+    to_text,
+)
 from edge.files import replacing
 from edge.picture_flags import picture_flags
 from edge.text import printable
@@ -25,6 +32,9 @@ def explore(args: argparse.Namespace) -> int:
     Raises: EdgeError: what cannot be read, converted or looked at; OSError: the folder cannot be
         written.
     """
+    check_drawing()
+    if args.out.exists() and not args.out.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(args.out))
     with tempfile.TemporaryDirectory(prefix="edge-explore-") as scratch:
         asked = Asked(
             model=args.model,
@@ -38,7 +48,7 @@ def explore(args: argparse.Namespace) -> int:
         )
         found = chapters(asked, args.only)
     subject = printable(args.model.name) if args.model else "the bundled network of digits"
-    written = _save(args.out, files_of(found, subject))
+    written = _save(args.out, files_of(found, subject, bar))
     print(json.dumps(to_json(found), indent=2) if args.json else to_text(found))
     for path in written:
         print(f"wrote {path}", file=sys.stderr if args.json else sys.stdout)

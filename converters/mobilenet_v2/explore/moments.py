@@ -33,21 +33,38 @@ class Moments:
     """Sums over all positions of a value with `channels` channels."""
 
     def __init__(self, channels: int) -> None:
-        self.second: F64 = np.zeros((channels, channels))
         self.low = np.full(channels, np.inf, np.float32)
         self.high = np.full(channels, -np.inf, np.float32)
         self.positions = 0
+        self._second: F64 = np.zeros((channels, channels))
+        # A product of few rows takes as long to add up as one of as many rows as channels.
+        self._waiting = np.empty((channels, channels), np.float32)
+        self._held = 0
 
     def add(self, rows: F32) -> None:
         """Add float32 [positions, channels]."""
-        wide = rows.astype(np.float64)
-        self.second += wide.T @ wide
         np.minimum(self.low, rows.min(axis=0), out=self.low)
         np.maximum(self.high, rows.max(axis=0), out=self.high)
         self.positions += len(rows)
+        if self._held + len(rows) > len(self._waiting):
+            self._add_up()
+        if len(rows) > len(self._waiting):
+            self._multiply(rows)
+            return
+        self._waiting[self._held : self._held + len(rows)] = rows
+        self._held += len(rows)
 
     def spectrum(self) -> Spectrum:
-        return spectrum_of(np.sqrt(np.maximum(np.linalg.eigvalsh(self.second), 0.0)))
+        self._add_up()
+        return spectrum_of(np.sqrt(np.maximum(np.linalg.eigvalsh(self._second), 0.0)))
+
+    def _add_up(self) -> None:
+        self._multiply(self._waiting[: self._held])
+        self._held = 0
+
+    def _multiply(self, rows: F32) -> None:
+        wide = rows.astype(np.float64)
+        self._second += wide.T @ wide
 
 
 def spectrum_of(singular: F64) -> Spectrum:

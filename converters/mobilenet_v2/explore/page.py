@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from calibration.progress import Progress
 from converters.mobilenet_v2.explore.experiment import WIDTH_INCHES, Chapter, Plot
 from edge.figures import finite
 from edge.page import Figure, Figures, Note, Section, render_page
@@ -15,19 +16,27 @@ PNG_DPI = 220
 TITLE = "What MobileNetV2 is made of"
 
 
-def files_of(chapters: Mapping[str, Chapter], subject: str) -> dict[str, bytes]:
+def files_of(chapters: Mapping[str, Chapter], subject: str, progress: Progress) -> dict[str, bytes]:
     """Return the page and the pictures, by their names. Args: subject: what was looked at.
 
     Raises: MissingExtraError: jinja2 or matplotlib is not installed.
     """
     made: dict[str, bytes] = {}
+    plots = [plot for chapter in chapters.values() for plot in chapter.plots]
+    svgs: dict[str, str] = {}
+    for plot in progress(plots, len(plots), "drawing"):
+        svgs[plot.name], made[f"{plot.name}.png"] = drawn(plot)
     sections = []
     for chapter in chapters.values():
-        figures = []
-        for plot in chapter.plots:
-            svg, made[f"{plot.name}.png"] = drawn(plot)
-            caption = f"{plot.caption} Made by: {chapter.command}".strip()
-            figures.append(Figure(svg, plot.title, caption, plot.finding))
+        figures = [
+            Figure(
+                svgs[plot.name],
+                plot.title,
+                f"{plot.caption} Made by: {chapter.command}".strip(),
+                plot.finding,
+            )
+            for plot in chapter.plots
+        ]
         sections.append(
             Section(
                 chapter.title,
@@ -41,6 +50,13 @@ def files_of(chapters: Mapping[str, Chapter], subject: str) -> dict[str, bytes]:
         )
     made[PAGE] = render_page(TITLE, sections, subtitle=subject).encode()
     return made
+
+
+def check_drawing() -> None:
+    """See that a page can be made, before there is work to lose. Raises: MissingExtraError."""
+    render_page("", [])
+    with new_figure((1, 1)):
+        pass
 
 
 def drawn(plot: Plot) -> tuple[str, bytes]:

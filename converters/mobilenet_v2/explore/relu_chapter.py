@@ -43,10 +43,10 @@ LOST = (
 PAPER = (
     "Under its figure the paper says that information is lost with n = 2 and 3, where points "
     "collapse into each other, and that with n = 15 to 30 the transformation is highly non-convex. "
-    "The first is what "
-    "is seen here, and n = 5 still loses points. Of the second this measure shows the other side: "
-    "with n = 15 and 30 next to nothing is lost, and what the picture shows bent is bent by the "
-    "way back, which is linear and need not be. The paper gives no numbers to compare with."
+    "The first is what is seen here, and n = 5 still loses points. To the second this adds that "
+    "with n = 15 and 30 next to nothing is lost: the bends in the picture are those of a linear "
+    "way back, and one that knows which rows are active would straighten them. The paper gives no "
+    "numbers to compare with."
 )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from converters.anatomy import EXPAND, Place, anatomy
-from converters.calibrate import FloatGraph, run_ahead
+from converters.calibrate import FloatGraph
 from converters.errors import ConvertError
 from converters.graph import Graph, Node
 from converters.memory import give_back
@@ -179,8 +179,9 @@ def _float_side(
 ) -> Mapping[str, _Watched]:
     names = [name for site in sites for name in (site.before, site.value)]
     watched = {site.value: _Watched(site) for site in sites}
-    session = FloatGraph(apart(graph, sites), tuple(dict.fromkeys(names)), slots=2)
-    for values in run_ahead(session, inputs):
+    session = FloatGraph(apart(graph, sites), tuple(dict.fromkeys(names)))
+    for x in inputs:
+        values = session.run(x)  # not beside the sums, which take every core
         for site in sites:
             before, after = (positions_of(values[name]) for name in (site.before, site.value))
             watched[site.value].add(before, after)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 TITLE = "Dead units, and the rank that survives each activation"
 HEAD_INCHES, ROW_INCHES = 1.0, 0.145
 NAMED = 6
+BENT = (
+    " An expansion spans no more directions than it read and one for its bias; ReLU bends that "
+    "sheet into more of them."
+)
 DEAD = (
     "Dead: a channel that is never above 0, on no picture and at no place; in int8 one whose "
     "integers are all the zero point. Active, at one place of one picture: a channel between the "
@@ -81,7 +85,7 @@ def _named(units: Sequence[Unit], words: Callable[[Unit], str], more: str = "oth
 def _dead(units: Sequence[Unit]) -> str:
     channels = sum(unit.site.channels for unit in units)
     dead, at_top = sum(unit.dead for unit in units), sum(unit.at_top for unit in units)
-    where = [unit for unit in units if unit.dead]
+    where = sorted((u for u in units if u.dead), key=lambda u: -u.dead / u.site.channels)
     words = f"Of {channels:,} channels {dead} never fire ({100 * dead / channels:.2f} %)"
     if where:
         words += f": {_named(where, lambda u: f'{u.dead} of {u.site.channels}')}"
@@ -121,8 +125,7 @@ def _ranks(units: Sequence[Unit]) -> list[str]:
     if found:
         sentences.append(
             "The rank before and behind the activation, in parts of the channels, in the median: "
-            f"{'; '.join(found)}. An expansion spans no more directions than it read and one for "
-            "its bias; ReLU bends that sheet into more of them."
+            f"{'; '.join(found)}.{BENT if any(u.site.needed for u in units) else ''}"
         )
     falls = sorted(
         (unit for unit in units if unit.after.rank < unit.before.rank),
@@ -151,12 +154,14 @@ def _quantized(units: Sequence[Unit]) -> str:
         for unit in units
         if unit.int8.after_float.effective_rank
     ]
-    words = f"In int8 {dead} of {left:,} channels never fire"
+    in_float = sum(unit.dead for unit in units)
+    words = f"In int8 {dead} of {left:,} channels never fire, in float {in_float}"
     if removed:
-        words += f", and {removed} more are not in the file: constant, or not read"
+        words += f"; {removed} are not in the int8 file, as they are constant or not read"
+    most = f" by more than {max(ranks)}" if max(ranks) else ""
     return (
-        f"{words}. Int8 moves no rank by more than {max(ranks)}, and no effective rank by more "
-        f"than {_percent(max(changes, default=0.0))}."
+        f"{words}. Int8 moves no rank{most}, and no effective rank by more than "
+        f"{_percent(max(changes, default=0.0))}."
     )
 
 

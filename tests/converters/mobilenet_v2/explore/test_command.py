@@ -109,6 +109,13 @@ def test_a_failed_run_leaves_what_was_there(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["explore.html", "relu_lost.png"]
 
 
+def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").write_text("mine")
+    assert explore(tmp_path / "taken") == 2
+    said = capsys.readouterr().err
+    assert said == f"edge-mobilenet: error: {tmp_path / 'taken'}: Not a directory\n"
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

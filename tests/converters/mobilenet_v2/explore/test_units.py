@@ -121,7 +121,7 @@ def test_what_the_conversion_leaves_out_is_said(pictures: Path, tmp_path: Path) 
     unit = expansion(found)
     assert unit.dead >= 8
     assert (unit.site.channels, unit.int8.channels) == (WIDE, WIDE - 8)
-    assert "16 more are not in the file" in chapter(found).findings[-1]  # of two layers
+    assert "; 16 are not in the int8 file" in chapter(found).findings[-1]  # of two layers
 
 
 def test_activations_apart_give_the_same(asked: Asked) -> None:
