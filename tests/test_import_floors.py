@@ -30,6 +30,8 @@ OWNERS = {
     "distributed": {"calibration.spread.cluster"},
     "flatbuffers": {"converters.tflite"},
     "google": {"converters.onnx_import"},  # protobuf, which comes with onnx
+    "h5py": {"converters.mobilenet_v2.weights.keras_file"},
+    "huggingface_hub": {"converters.mobilenet_v2.weights.hub"},
     "jinja2": {"edge.page"},
     "libcamera": {"edge.sources.picamera2_setup"},
     "markupsafe": {"edge.page"},  # comes with jinja2
@@ -39,6 +41,7 @@ OWNERS = {
     "paho": {"edge.mqtt"},
     "picamera2": {"edge.sources.picamera2"},
     "prometheus_client": {"edge.metrics"},
+    "safetensors": {"converters.mobilenet_v2.weights.safetensors_file"},
     "sklearn": {"edge.sources.digit_cards"},
     "starlette": {"edge.web"},
     "tflite_runtime": {"edge.backends.litert"},

@@ -13,10 +13,12 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from safetensors.numpy import save_file
 
 from calibration.synthetic import dead_leaves
 from converters.mobilenet_v2.architecture import Architecture
 from converters.mobilenet_v2.build import build, initial_weights
+from tests.converters.mobilenet_v2.weights.sources import torchvision
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -43,10 +45,12 @@ def ours() -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder: model.onnx, labels.txt, photos/, labelled/."""
+    """A user's folder: model.onnx, weights, labels.txt, photos/, labelled/."""
     folder = tmp_path_factory.mktemp("user")
     architecture = Architecture(0.35, (32, 32), 3)
     onnx.save(build(architecture, initial_weights(architecture, 0)), folder / "model.onnx")
+    weights = torchvision(initial_weights(architecture, 0))
+    save_file(weights, folder / "mobilenet_v2.safetensors")
     (folder / "labels.txt").write_text("one\ntwo\nthree\n")
     (folder / "photos").mkdir()
     for index, picture in enumerate(dead_leaves(4, 48, 64)):
@@ -59,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_commands_of_the_readme_work_in_their_order(folder: Path) -> None:
     lines = ours()
-    assert len(lines) == 12, lines
+    assert len(lines) == 13, lines
     for line in lines:
         command, *rest = shlex.split(line)
         args = [str(BIN / Path(command).name), *rest]

@@ -1,4 +1,4 @@
-"""edge-mobilenet: what such networks are made of."""
+"""edge-mobilenet: build such networks, see what they are made of, and why."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from converters.mobilenet_v2.build_flags import add_build
 from converters.mobilenet_v2.explore.flags import add_explore
 from edge.command import new_parser, run_command
 
 NAME = "edge-mobilenet"
 EXAMPLES = """\
+  edge-mobilenet build --width 0.5 --resolution 160 --classes 10
+  edge-mobilenet build --weights model.safetensors --labels labels.txt -o model.onnx
   edge-mobilenet describe model.onnx
   edge-mobilenet describe model.int8.tflite --json
   edge-mobilenet explore
@@ -36,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("model", type=Path, help="ONNX or TFLite file, float or quantized")
     one.add_argument("--json", action="store_true", help="for machines, block by block")
     one.set_defaults(run=_describe)
+    add_build(commands)
     add_explore(commands)
     return p
 
