@@ -75,7 +75,10 @@ class Capture:
         A camera that was told not to convert gives what it sent, uint8 [1, bytes].
         """
         with self._lock:
-            good, pixels = (False, None) if self.closed else self._capture.read()
+            try:
+                good, pixels = (False, None) if self.closed else self._capture.read()
+            except cv2.error:  # what was sent is not of the size that OpenCV reckons its format has
+                good, pixels = False, None
         if self.closed:
             self._release()
         return pixels if good else None  # type: ignore[return-value]

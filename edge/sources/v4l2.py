@@ -17,8 +17,11 @@ from edge.sources.opencv import Capture
 from edge.sources.usual_interval import UsualInterval
 from edge.text import printable
 
-# A driver's stamp that lies further back than this is on another clock.
-MAX_DRIVER_AGE_NS = 10_000_000_000
+# A driver whose first stamp lies further back than this stamps by another clock.
+MAX_FIRST_AGE_NS = 10_000_000_000
+# So far ahead of now, it is of this clock all the same: drivers give the end of a frame that they
+# reckon beforehand, or bring a camera's own clock to ours, and are some milliseconds off.
+MAX_AHEAD_NS = 1_000_000_000
 # How long every picture may be broken before the camera is.
 MAX_BROKEN_NS = 10_000_000_000
 # One that is filled, and one that is read: in more of them, frames would grow old.
@@ -84,8 +87,10 @@ class V4l2Source:
             self._capture.close()
             raise SourceError(_no_picture(device, proc))
         # That frame is not given to anyone: it would be old before the loop begins.
-        stamp_ns = self._driver_ns(time.monotonic_ns())
-        self.timestamps: Timestamps = "driver" if stamp_ns else "arrival"
+        now_ns = time.monotonic_ns()
+        stamp_ns = self._stamp_ns(now_ns)
+        is_known = stamp_ns > 0 and now_ns - stamp_ns < MAX_FIRST_AGE_NS
+        self.timestamps: Timestamps = "driver" if is_known else "arrival"
         self._count = FrameCount()
         self._usual = UsualInterval(agreed.fps)
 
@@ -101,11 +106,12 @@ class V4l2Source:
                     f"{self.name}: the camera stopped giving frames; see that it is plugged in"
                 )
             arrived_ns = time.monotonic_ns()
-            driver_ns = self._driver_ns(arrived_ns)
-            sequence = self._count.next(None, driver_ns or None, self._usual.next(driver_ns))
+            stamp_ns = self._stamp_ns(arrived_ns) if self.timestamps == "driver" else 0
+            sequence = self._count.next(None, stamp_ns or None, self._usual.next(stamp_ns))
             pixels = decode(raw.tobytes()) if self._is_encoded else raw
             if pixels is not None:
-                return Frame(pixels, "bgr", sequence, driver_ns or arrived_ns, arrived_ns)
+                captured_ns = min(stamp_ns or arrived_ns, arrived_ns)
+                return Frame(pixels, "bgr", sequence, captured_ns, arrived_ns)
             self.broken_count += 1
             if arrived_ns - begin_ns > MAX_BROKEN_NS:
                 raise SourceError(
@@ -113,12 +119,12 @@ class V4l2Source:
                     "another cable or USB port, or --pixel-format YUYV"
                 )
 
-    def _driver_ns(self, now_ns: int) -> int:
+    def _stamp_ns(self, now_ns: int) -> int:
         """Return the driver's stamp of the frame just read, 0 where it is of another clock."""
         # OpenCV gives the buffer's timestamp here, which nearly every driver takes from
         # CLOCK_MONOTONIC; in milliseconds, whose double still resolves better than 1 us.
         stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-        return stamp_ns if 0 <= now_ns - stamp_ns < MAX_DRIVER_AGE_NS and stamp_ns > 0 else 0
+        return stamp_ns if 0 < stamp_ns < now_ns + MAX_AHEAD_NS else 0
 
     def close(self) -> None:
         self._capture.close()

@@ -1,4 +1,4 @@
-"""The camera is a stand-in for cv2.VideoCapture: what a real driver does is not tested here."""
+"""The camera is a stand-in for cv2.VideoCapture; `make v4l2-lab` has a real driver."""
 
 from __future__ import annotations
 
@@ -144,13 +144,53 @@ def test_gives_frames_with_the_drivers_stamp(fake: type[FakeCapture], device: Pa
     assert source.read() is None
 
 
-def test_stamps_of_another_clock_are_not_used(fake: type[FakeCapture], device: Path) -> None:
-    fake.age_ns = 11_000_000_000
+@pytest.mark.parametrize("age_ms", [10_001, -1_100])
+def test_stamps_of_another_clock_are_not_used(
+    age_ms: int, fake: type[FakeCapture], device: Path
+) -> None:
+    fake.age_ns = age_ms * MS
     source = V4l2Source(device)
     assert source.timestamps == "arrival"
+    # Nor is a later one that could be of ours: a run's ages all count from the same.
+    fake.age_ns = 5 * MS
     frame = source.read()
     assert frame is not None
     assert frame.captured_ns == frame.arrived_ns
+
+
+def test_a_driver_may_stamp_the_end_of_a_frame_ahead_of_time(
+    fake: type[FakeCapture], device: Path
+) -> None:
+    fake.age_ns, fake.distances_ms = -800 * MS, [33, 33, 66]
+    source = V4l2Source(device)
+    assert source.timestamps == "driver"
+    for sequence in (0, 1, 3):
+        frame = source.read()
+        assert frame is not None
+        # It is no younger than the moment in which it came.
+        assert frame.captured_ns == frame.arrived_ns
+        assert frame.sequence == sequence
+
+
+def test_a_frame_that_waited_long_is_as_old_as_it_is(
+    fake: type[FakeCapture], device: Path
+) -> None:
+    source = V4l2Source(device)
+    fake.age_ns = 60_000 * MS  # the process was stopped for a minute
+    frame = source.read()
+    assert frame is not None
+    assert frame.arrived_ns - frame.captured_ns == pytest.approx(60_000 * MS, abs=1000 * MS)
+
+
+def test_what_opencv_cannot_make_a_picture_of_is_none(
+    fake: type[FakeCapture], device: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reshape(_: FakeCapture) -> tuple[bool, Any]:
+        raise cv2.error("Bad number of channels")
+
+    monkeypatch.setattr(fake, "read", reshape)
+    with pytest.raises(SourceError, match="gives no picture"):
+        V4l2Source(device)
 
 
 def test_absent_names_what_is_there(device: Path) -> None:
