@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= build/demo
 
-.PHONY: help demo test check format conformance fuzz zoo bench soak pi-lab train clean
+.PHONY: help demo test check format conformance fuzz zoo bench soak pi-lab v4l2-lab train clean
 help:
 	@echo "make demo         convert the bundled model, run it on a replayed camera, report"
 	@echo "make test         checks and tests, as CI runs them"
@@ -14,6 +14,7 @@ help:
 	@echo "make zoo          convert classifiers of torchvision and timm (installs both: gigabytes)"
 	@echo "make bench        measure on real models (needs ../shared; see tests/benchmarks)"
 	@echo "make pi-lab       the loop on the real picamera2, on a PC and on an emulated Pi (downloads 500 MB)"
+	@echo "make v4l2-lab     the loop on a kernel's V4L2 camera and clocks, in an emulated PC (downloads 300 MB)"
 	@echo "make soak         two million frames, and 20 minutes of each runtime: nothing may grow"
 	@echo "make train        train the bundled model again"
 	@echo "make clean        remove what these made"
@@ -111,6 +112,11 @@ zoo: $(ZOO)/.installed
 # The machines are kept in ~/.cache/edge-deploy/pi-lab.
 pi-lab: $(VENV)/.demo
 	$(BIN)/python -m tests.pi_lab $(MACHINES)
+
+# Likewise, of mmdebstrap, qemu-system-x86_64, mke2fs, depmod and cpio; kept in
+# ~/.cache/edge-deploy/v4l2-lab. Four minutes.
+v4l2-lab: $(VENV)/.demo
+	$(BIN)/python -m tests.v4l2_lab
 
 train: $(VENV)/.train
 	$(BIN)/python -m converters.mobilenet_v2.digits.train --out $(dir $(DIGITS))

@@ -12,7 +12,6 @@ import argparse
 import json
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,9 +21,9 @@ from pathlib import Path
 from tests.pi_lab import scenes
 from tests.pi_lab.examine import examine
 from tests.pi_lab.lab import Lab
-from tests.pi_lab.machine import MACHINES, REPOSITORY, LabError, cache, prepare
+from tests.pi_lab.machine import MACHINES, cache, prepare
+from tests.pi_lab.roots import DIGITS, LabError, python
 
-MODEL = REPOSITORY / "converters/mobilenet_v2/digits/digits.onnx"
 CANDIDATES = 60
 
 
@@ -87,12 +86,12 @@ def _make(lab: Path) -> list[str]:
         pictures = Path(folder)
         truth = scenes.make_pictures(pictures, CANDIDATES)
         calibration, shown = pictures / "calibration", pictures / "evaluation"
-        _run("-m", "converters.cli", "--int8", MODEL, "-o", lab, "--calibration", calibration)
+        python("-m", "converters.cli", "--int8", DIGITS, "-o", lab, "--calibration", calibration)
         known = []
         for kind in ("tflite", "onnx"):
             model = lab / f"digits.int8.{kind}"
             script = "device_scripts/live_classify.py"
-            lines = _run(script, "--model", model, "--source", shown, "--json").splitlines()
+            lines = python(script, "--model", model, "--source", shown, "--json").splitlines()
             results = [json.loads(line) for line in lines[:-1]]
             known.append({Path(r["name"]).name: r["guesses"][0]["label"] for r in results})
         names: dict[str, str] = {}
@@ -103,19 +102,6 @@ def _make(lab: Path) -> list[str]:
             raise LabError(f"the model knows only {sorted(names)} on {CANDIDATES} pictures")
         scenes.write(lab, shown, list(names.values()))
     return list(names)
-
-
-def _run(*command: str | Path) -> str:
-    done = subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise LabError(f"{command[0]} {command[1]}: {done.stderr.strip()}")
-    return done.stdout
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,28 @@ class Ended:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-@dataclass
-class Lab:
+class Checks:
+    """What was looked at, and what was wrong: `faults`."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+
+    def check(self, title: str, faults: Sequence[str]) -> None:
+        """Say what a check found."""
+        print(f"  {'FAILED' if faults else 'ok    '} {title}", flush=True)
+        for fault in faults:
+            print(f"         {fault}", flush=True)
+        self.faults += [f"{title}: {fault}" for fault in faults]
+
+
+class Lab(Checks):
     """One machine, and the folder that it shares with this process (there: /lab)."""
 
-    machine: Machine
-    root: Path
-    folder: Path
-    faults: list[str] = field(default_factory=list)
+    def __init__(self, machine: Machine, root: Path, folder: Path) -> None:
+        super().__init__()
+        self.machine = machine
+        self.root = root
+        self.folder = folder
 
     def run(
         self,
@@ -66,10 +80,3 @@ class Lab:
             err = (late.stderr or b"").decode(errors="replace")
             return Ended(124, "", f"{err}\nended after {limit_s} s")
         return Ended(done.returncode, done.stdout, done.stderr)
-
-    def check(self, title: str, faults: Sequence[str]) -> None:
-        """Say what a check found."""
-        print(f"  {'FAILED' if faults else 'ok    '} {title}", flush=True)
-        for fault in faults:
-            print(f"         {fault}", flush=True)
-        self.faults += [f"{title}: {fault}" for fault in faults]

@@ -1,27 +1,21 @@
-"""The two machines: a small Debian in a folder, entered without leaving a trace of it.
+"""The two machines: a small Debian in a folder each, entered without leaving a trace of it.
 
-A root is unpacked, not installed: no script of any package runs, so that one for another processor
-takes no longer. It is entered in namespaces of its own: what is mounted there, and every process,
-is gone with the command. Nothing of this needs to be root where the kernel lets anybody make user
-namespaces.
+A root is entered in namespaces of its own: what is mounted there, and every process, is gone with
+the command. Nothing of this needs to be root where the kernel lets anybody make user namespaces.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shlex
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
-SUITE = "trixie"
+from tests.pi_lab import roots
+from tests.pi_lab.roots import REPOSITORY, SUITE, WHEELS, LabError, run
+
 # libcamera of the backports: that of the suite leaves the status of a virtual camera's frames
 # unset, and picamera2 then waits for ever.
 PACKAGES = ("base-files", "python3", f"python3-libcamera/{SUITE}-backports", "python3-prctl")
@@ -42,13 +36,8 @@ WITH_NEEDS = (
     "tqdm",
     "videodev2",
 )
-WHEELS = "opt/wheels"
 CAMERAS = "usr/share/libcamera/pipeline/virtual/virtual.yaml"
-TOOLS = ("mmdebstrap", "unshare", "chroot", "tar")
-
-
-class LabError(Exception):
-    """The lab cannot be built or entered; the message says why."""
+TOOLS = (*roots.TOOLS, "unshare", "chroot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +55,8 @@ class Machine:
 
     def missing(self) -> list[str]:
         """Return what this PC lacks to be that machine, in a sentence each."""
-        tools = [*TOOLS, *([self.emulator] if self.is_emulated else [])]
-        lacks = [f"{tool} is not installed" for tool in tools if shutil.which(tool) is None]
-        if not lacks and _run([*ENTER, "mount", "-t", "tmpfs", "lab", "/tmp"]).returncode:
+        lacks = roots.not_installed([*TOOLS, *([self.emulator] if self.is_emulated else [])])
+        if not lacks and run([*ENTER, "mount", "-t", "tmpfs", "lab", "/tmp"]).returncode:
             lacks.append("namespaces cannot be made (unshare is refused)")
         return lacks
 
@@ -96,15 +84,8 @@ CPU revision\t: 1
 
 
 def cache() -> Path:
-    """Return where roots are kept: outside the repository, with other programs' caches."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "edge-deploy" / "pi-lab"
-
-
-def recipe() -> str:
-    """Return what tells a root of this recipe from one of another."""
-    facts = repr((SUITE, PACKAGES, ADD_BACKPORTS, WITHOUT_NEEDS, WITH_NEEDS))
-    return hashlib.sha256(facts.encode()).hexdigest()[:12]
+    """Return where the machines are kept."""
+    return roots.cache("pi-lab")
 
 
 def prepare(machine: Machine) -> Path:
@@ -112,58 +93,18 @@ def prepare(machine: Machine) -> Path:
 
     Raises: LabError: it cannot be built.
     """
-    root = cache() / f"{machine.name}-{recipe()}"
-    if root.exists():
-        return root
-    cache().mkdir(parents=True, exist_ok=True)
-    # Renamed when it is whole: what a broken run leaves is taken away by itself.
-    with tempfile.TemporaryDirectory(dir=cache(), ignore_cleanup_errors=True) as folder:
-        new = Path(folder) / "root"
-        _unpack(machine, new)
-        _add_wheels(machine, new)
-        (new / CAMERAS).parent.mkdir(parents=True, exist_ok=True)
-        (new / CAMERAS).symlink_to("/lab/cameras.yaml")
+
+    def build(root: Path) -> None:
+        roots.unpack(root, machine.debian, PACKAGES, ADD_BACKPORTS)
+        roots.add_wheels(root, machine.name, WITH_NEEDS, WITHOUT_NEEDS)
+        (root / CAMERAS).parent.mkdir(parents=True, exist_ok=True)
+        (root / CAMERAS).symlink_to("/lab/cameras.yaml")
         for place in ("repository", "lab", "proc", "dev", "tmp"):
-            (new / place).mkdir(exist_ok=True)
-        (new / "emulator").touch()
-        new.rename(root)
-    for old in cache().glob(f"{machine.name}-*"):
-        if old != root:
-            shutil.rmtree(old)
-    return root
+            (root / place).mkdir(exist_ok=True)
+        (root / "emulator").touch()
 
-
-def _unpack(machine: Machine, root: Path) -> None:
-    root.mkdir()
-    archive = root.parent / "root.tar"
-    _must(
-        [
-            "mmdebstrap",
-            "--quiet",
-            "--variant=extract",
-            f"--arch={machine.debian}",
-            f"--include={','.join(PACKAGES)}",
-            f"--setup-hook={ADD_BACKPORTS}",
-            "--format=tar",
-            SUITE,
-            str(archive),
-        ]
-    )
-    _must(["tar", "-xf", archive, "-C", root, "--no-same-owner", "--exclude=./dev/*"])
-    archive.unlink()
-
-
-def _add_wheels(machine: Machine, root: Path) -> None:
-    major, minor = (root / "usr/bin/python3").resolve().name.removeprefix("python").split(".")
-    glibc = ("2_28", "2_27", "2_17", "2014")
-    platforms = [f"manylinux{'' if v == '2014' else '_'}{v}_{machine.name}" for v in glibc]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    pip += ["--only-binary=:all:", "--implementation=cp", f"--python-version={major}.{minor}"]
-    pip += [f"--abi={abi}" for abi in (f"cp{major}{minor}", "abi3", "none")]
-    pip += [f"--platform={name}" for name in (*platforms, "any")]
-    pip += ["--target", str(root / WHEELS)]
-    _must([*pip, *WITH_NEEDS])
-    _must([*pip, "--no-deps", *WITHOUT_NEEDS])
+    facts = (SUITE, PACKAGES, ADD_BACKPORTS, WITHOUT_NEEDS, WITH_NEEDS)
+    return roots.kept(cache(), machine.name, facts, build)
 
 
 def enter(
@@ -190,7 +131,7 @@ def enter(
         **environment,
     }
     if machine.is_emulated:
-        emulator = shutil.which(machine.emulator)
+        emulator = roots.find(machine.emulator)
         if emulator is None:
             raise LabError(f"{machine.emulator} is not installed")
         (lab / "cpuinfo").write_text("".join(map(CPUINFO.format, range(os.cpu_count() or 1))))
@@ -205,14 +146,3 @@ def enter(
 
 def _bind(source: Path, target: Path) -> str:
     return f"mount --bind {shlex.quote(str(source))} {shlex.quote(str(target))}"
-
-
-def _run(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def _must(command: Sequence[str | Path]) -> None:
-    done = _run(command)
-    if done.returncode:
-        said = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise LabError(f"{Path(command[0]).name} failed with {done.returncode}: {said}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from converters.mobilenet_v2.digits import samples
 from edge.tensors import U8
-from tests.pi_lab.machine import LabError
+from tests.pi_lab.roots import LabError
 
 # libcamera shows each picture of a folder for so many frames (image_frame_generator.h).
 FRAMES_A_PICTURE = 4

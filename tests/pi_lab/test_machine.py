@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.pi_lab import machine
+from tests.pi_lab import machine, roots
 from tests.pi_lab.__main__ import main
-from tests.pi_lab.machine import ENTER, MACHINES, REPOSITORY, TOOLS, LabError, Machine, enter
+from tests.pi_lab.machine import ENTER, MACHINES, TOOLS, Machine, enter
+from tests.pi_lab.roots import REPOSITORY, LabError
 
 EMULATED = Machine("a_board", "arm64", "qemu-of-a-board", core="cortex-a76")
 
@@ -26,6 +27,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(roots, "PATH", str(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return folder
 
@@ -75,20 +77,21 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(path: Path, tmp_path: Pa
 
 @pytest.mark.usefixtures("path")
 def test_a_root_is_kept_as_long_as_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = machine.cache() / f"a_board-{machine.recipe()}"
-    kept.mkdir(parents=True)
+    monkeypatch.setattr(roots, "unpack", lambda root, *_: root.mkdir())
+    monkeypatch.setattr(roots, "add_wheels", lambda *_: None)
+    kept = machine.prepare(EMULATED)
+    assert (kept / "repository").is_dir()
+    assert (kept / machine.CAMERAS).readlink() == Path("/lab/cameras.yaml")
+    (kept / "mark").touch()
     assert machine.prepare(EMULATED) == kept
+    assert (kept / "mark").exists()
     other = machine.cache() / "other-1234"
     other.mkdir()
-    monkeypatch.setattr(machine, "SUITE", "another")
-    monkeypatch.setattr(machine, "_unpack", lambda _, root: root.mkdir())
-    monkeypatch.setattr(machine, "_add_wheels", lambda *_: None)
+    monkeypatch.setattr(machine, "PACKAGES", ("another",))
     new = machine.prepare(EMULATED)
     assert new != kept
     # That of the old recipe has gone, another machine's has not.
     assert set(machine.cache().iterdir()) == {new, other}
-    assert (new / "repository").is_dir()
-    assert (new / machine.CAMERAS).readlink() == Path("/lab/cameras.yaml")
 
 
 def test_how_a_machine_is_entered(path: Path, tmp_path: Path) -> None:
