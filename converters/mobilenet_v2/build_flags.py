@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,15 @@ from edge.command import within
 from edge.picture_flags import add_picture_flags
 
 MAX_WIDTH, MAX_CLASSES, MAX_SEED = 16.0, 1_000_000, 2**32 - 1
+DESCRIPTION = (
+    "Write MobileNetV2 as a float32 ONNX file, for edge-convert. With --weights, what they tell by "
+    "their shapes and names (width, expansion, classes, channels, padding, BatchNorm's epsilon, "
+    "preprocessing) need not be named, and where it is, must agree. Files are told by their "
+    "content: PyTorch's state dicts (torchvision, timm, transformers) as .safetensors, .npz or "
+    ".pth, Keras' .h5 and .keras, model.json of TensorFlow.js. Nothing in a file is run. Without "
+    "--weights, they are untrained. The short side that pictures are brought to goes with the "
+    "resolution, 256 pixels for 224, unless --resize names it."
+)
 EXAMPLES = """\
 examples:
   edge-mobilenet build --width 0.5 --resolution 160 --classes 10
@@ -34,12 +44,7 @@ def add_build(commands: Any) -> None:  # noqa: ANN401 (argparse keeps the type t
     p = commands.add_parser(
         "build",
         help="an ONNX file of any width, size and classes, with weights from elsewhere",
-        description="Write MobileNetV2 as a float32 ONNX file, for edge-convert. With --weights, "
-        "what they tell by their shapes and names (width, expansion, classes, channels, padding, "
-        "BatchNorm's epsilon, preprocessing) need not be named, and where it is, must agree. "
-        "Files are told by their content: PyTorch's state dicts (torchvision, timm, transformers) "
-        "as .safetensors, .npz or .pth, Keras' .h5 and .keras, model.json of TensorFlow.js. "
-        "Nothing in a file is run. Without --weights, they are untrained.",
+        description=textwrap.fill(DESCRIPTION, 80),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from converters.mobilenet_v2.architecture import Activation, Padding
 from converters.mobilenet_v2.weights.contents import Topology, WeightFileError, listed, shown
 from edge.preprocess import PRESETS, PreprocessError, PreprocessSpec
+from edge.text import printable
 
 Json: TypeAlias = Any
 Value = TypeVar("Value")
@@ -96,9 +97,11 @@ def _layer(entry: Json, depth: int) -> KerasLayer:
 def topology_of(path: Path, model: KerasLayer) -> Topology:
     """Return what the layers say. Raises: WeightFileError: they are no MobileNetV2's."""
     layers = list(model.flat())
-    unknown = {f"{shown(layer.name)} ({layer.kind[:40]})" for layer in layers} - {
-        f"{shown(layer.name)} ({layer.kind[:40]})" for layer in layers if layer.kind in LAYERS
-    }
+    unknown = [
+        f"{shown(layer.name)} ({printable(layer.kind[:40])})"
+        for layer in layers
+        if layer.kind not in LAYERS
+    ]
     if unknown:
         raise WeightFileError(
             f"{path}: has layers that MobileNetV2 has not: {listed(unknown)}. Save the part that "

@@ -30,6 +30,7 @@ from converters.mobilenet_v2.weights.keras_config import (
 from edge.backends.base import brief
 from edge.errors import MissingExtraError
 from edge.tensors import Array
+from edge.text import printable
 
 if TYPE_CHECKING:
     import h5py
@@ -194,7 +195,8 @@ def _check(path: Path, place: str, data: h5py.Dataset) -> None:
     if data.external or data.is_virtual:
         raise WeightFileError(f"{path}: {shown(place)} lies in another file, which is not opened")
     if data.dtype.kind not in "fiub" or data.shape is None:
-        raise WeightFileError(f"{path}: {shown(place)} holds {data.dtype}; allowed: numbers")
+        found = printable(str(data.dtype)[:100])
+        raise WeightFileError(f"{path}: {shown(place)} holds {found}; allowed: numbers")
     check_claim(path, place, data.shape, data.dtype.itemsize)
 
 

@@ -17,6 +17,7 @@ from converters.mobilenet_v2.weights.contents import (
     shown,
 )
 from edge.tensors import Array
+from edge.text import printable
 
 FORMAT = "npz"
 SUFFIX = ".npy"
@@ -46,7 +47,8 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Arr
         except (SyntaxError, tokenize.TokenError, TypeError, RecursionError) as cause:
             raise ValueError(f"the header of array {shown(name)} cannot be read") from cause
         if dtype.kind not in "fiub":
-            raise WeightFileError(f"{path}: array {shown(name)} holds {dtype}; allowed: numbers")
+            found = printable(str(dtype)[:100])
+            raise WeightFileError(f"{path}: array {shown(name)} holds {found}; allowed: numbers")
         size = check_claim(path, name, shape, dtype.itemsize)
         if stream.tell() + size != member.file_size:
             raise ValueError(

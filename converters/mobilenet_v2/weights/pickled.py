@@ -9,91 +9,24 @@ https://docs.python.org/3/library/pickletools.html, of which `genops` only split
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
+from converters.mobilenet_v2.weights.pickled_tensors import (
+    CALLS,
+    STORAGES,
+    Name,
+    PickleError,
+    Plain,
+    Storage,
+    count_of,
+)
 from edge.text import printable
 
-# Dictionaries, lists, tuples, numbers, text and what is defined below.
-Plain: TypeAlias = Any
-
 MAX_OPERATIONS = 1_000_000
-MAX_DIMENSIONS = 8
 KEYS = (str, bytes, int, float, type(None))
-# Element types of PyTorch's storages, little-endian as on every machine that it runs on.
-STORAGES = {
-    "DoubleStorage": "f8",
-    "FloatStorage": "f4",
-    "HalfStorage": "f2",
-    "BFloat16Storage": "bf16",
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ShortStorage": "i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
-
-
-class PickleError(ValueError):
-    """A pickle is broken, or does what no state dict needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """What the pickle calls `module.name`; only ever compared with names."""
-
-    full: str
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """A run of `count` numbers that lies elsewhere in the file, under `key`."""
-
-    key: str
-    dtype: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """A view of a storage: `offset` and `strides` in numbers, not bytes."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-def _tensor(arguments: tuple[Any, ...]) -> Tensor:
-    storage, offset, shape, strides, *_ = arguments
-    if not isinstance(storage, Storage):
-        raise PickleError("a tensor without a storage")
-    return Tensor(storage, _count(offset), _counts(shape), _counts(strides))
-
-
-def _parameter(arguments: tuple[Any, ...]) -> Plain:
-    return arguments[0]
-
-
-def _dictionary(arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    if arguments:  # its items follow, one by one
-        raise PickleError("a dictionary made of another")
-    return {}
-
-
-def _size(arguments: tuple[Any, ...]) -> tuple[int, ...]:
-    return _counts(arguments[0])
-
-
-# What may be called, and what stands for the call.
-CALLS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
-    "collections.OrderedDict": _dictionary,
-    "torch.Size": _size,
-    "torch._utils._rebuild_parameter": _parameter,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-}
 
 
 @dataclass(slots=True)
@@ -136,7 +69,7 @@ class _Machine:
                 dtype = STORAGES.get(full.removeprefix("torch."))
                 if dtype is None:
                     raise PickleError(f"a storage of {full}")
-                self.stack.append(Storage(key, dtype, _count(count)))
+                self.stack.append(Storage(key, dtype, count_of(count)))
             case other:
                 raise PickleError(f"a reference that is no storage, but {type(other).__name__}")
 
@@ -170,11 +103,6 @@ def _stack_name(machine: _Machine, _: object) -> None:
 def _build(machine: _Machine, _: object) -> None:
     """Drop an object's state: of an OrderedDict it is how many versions its modules had."""
     machine.stack.pop()
-
-
-def _make(machine: _Machine, _: object) -> None:
-    """Call a class, for which a pickle has an operation apart."""
-    machine.call()
 
 
 def _tuple_of(count: int) -> Callable[[_Machine, Any], None]:
@@ -223,8 +151,8 @@ OPERATIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "LONG_BINGET": lambda m, place: m.stack.append(m.memo[place]),
     "GLOBAL": lambda m, both: m.name(*both.split(" ", 1)),
     "STACK_GLOBAL": _stack_name,
-    "REDUCE": _make,
-    "NEWOBJ": _make,
+    "REDUCE": lambda m, _: m.call(),
+    "NEWOBJ": lambda m, _: m.call(),
     "BUILD": _build,
     "BINPERSID": lambda m, _: m.persistent(),
 } | dict.fromkeys(
@@ -256,25 +184,34 @@ def read_pickle(stream: BinaryIO) -> Plain:
     """
     machine = _Machine()
     try:
-        for done, (operation, argument, _) in enumerate(pickletools.genops(stream)):
-            if operation.name == "STOP":
-                break
-            if done > MAX_OPERATIONS:
-                raise PickleError(f"more than {MAX_OPERATIONS:,} operations")
-            run = OPERATIONS.get(operation.name)
-            if run is None:
-                raise PickleError(f"the operation {operation.name}, which no state dict needs")
-            run(machine, argument)
+        with warnings.catch_warnings():
+            # Python's splitter calls escape sequences that it does not know deprecated.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            _run(machine, stream)
         result = machine.stack.pop()
     except (IndexError, KeyError, TypeError, ValueError, RecursionError) as cause:
         if machine.refused:
             raise PickleError(refusal(machine.refused)) from cause
         if isinstance(cause, PickleError):
             raise
-        raise PickleError(f"a broken pickle ({type(cause).__name__}: {str(cause)[:80]})") from cause
+        raise PickleError(
+            f"a broken pickle ({type(cause).__name__}: {printable(str(cause)[:80])})"
+        ) from cause
     if machine.refused:
         raise PickleError(refusal(machine.refused))
     return result
+
+
+def _run(machine: _Machine, stream: BinaryIO) -> None:
+    for done, (operation, argument, _) in enumerate(pickletools.genops(stream)):
+        if operation.name == "STOP":
+            return
+        if done > MAX_OPERATIONS:
+            raise PickleError(f"more than {MAX_OPERATIONS:,} operations")
+        run = OPERATIONS.get(operation.name)
+        if run is None:
+            raise PickleError(f"the operation {operation.name}, which no state dict needs")
+        run(machine, argument)
 
 
 def refusal(names: set[str]) -> str:
@@ -283,15 +220,3 @@ def refusal(names: set[str]) -> str:
         f"it would have Python call or load {found}, and nothing in a file "
         "of weights is ever run; allowed: tensors, dictionaries, lists and numbers"
     )
-
-
-def _count(number: object) -> int:
-    if not isinstance(number, int) or not 0 <= number < 1 << 48:
-        raise PickleError(f"{str(number)[:40]} as a size")
-    return number
-
-
-def _counts(numbers: object) -> tuple[int, ...]:
-    if not isinstance(numbers, tuple) or len(numbers) > MAX_DIMENSIONS:
-        raise PickleError(f"a shape that is no tuple of at most {MAX_DIMENSIONS} numbers")
-    return tuple(_count(number) for number in numbers)

@@ -32,6 +32,7 @@ from converters.mobilenet_v2.weights.keras_config import (
 )
 from converters.mobilenet_v2.weights.keras_file import layer_and_part
 from edge.tensors import Array
+from edge.text import printable
 
 FORMAT = "TensorFlow.js layers"
 MANIFEST = "model.json"
@@ -76,7 +77,7 @@ def read_tfjs(path: Path) -> Contents:
     ) as cause:
         raise WeightFileError(
             f"{path}: cannot be read as a layers model of TensorFlow.js "
-            f"({type(cause).__name__}: {str(cause)[:200]}); convert it again"
+            f"({type(cause).__name__}: {printable(str(cause)[:200])}); convert it again"
         ) from cause
     return Contents(FORMAT, arrays, notes=notes, topology=topology)
 

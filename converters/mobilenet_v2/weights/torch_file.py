@@ -25,7 +25,8 @@ from converters.mobilenet_v2.weights.contents import (
     check_claim,
     shown,
 )
-from converters.mobilenet_v2.weights.pickled import PickleError, Plain, Storage, Tensor, read_pickle
+from converters.mobilenet_v2.weights.pickled import read_pickle
+from converters.mobilenet_v2.weights.pickled_tensors import PickleError, Plain, Storage, Tensor
 from converters.mobilenet_v2.weights.safetensors_file import from_bfloat16
 from edge.tensors import Array
 

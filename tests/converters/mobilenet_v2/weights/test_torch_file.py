@@ -223,7 +223,16 @@ def test_nothing_in_a_pickle_is_ever_run(
         b"N" + b"r" + (0xFFFFFFFF).to_bytes(4, "little"),  # a memo of 64 GiB in C
         b"(" + b"N" * 10 + b"t" + b"\x85" * 100_000 + b"}" + b"N" + b"s",
         b"}" + b")" + b"\x85" * 100_000 + b"Ns",  # the hash of such a key overflows the stack
-        b"]q\x00" + b"h\x00h\x00\x86q\x00" * 60 + b"Q",  # two to the sixtieth of itself
+        b"]q\x00" + b"h\x00\x86q\x00" * 60 + b"Q",  # two to the sixtieth of itself
+        # The same as the offset of a tensor.
+        called(
+            "torch._utils._rebuild_tensor_v2",
+            storage("0", "FloatStorage", 1),
+            b"]q\x00" + b"h\x00\x86q\x00" * 60,
+            b")",
+            b")",
+        ),
+        called("torch.Size", several([number(1 << 62)])),
         b"\x8b\xff\xff\xff\x7f",  # a number of 2 GiB
         b"\x8d" + b"\xff" * 8,  # a text of 16 EiB
         b"h\x05",
