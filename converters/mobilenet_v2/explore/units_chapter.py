@@ -52,7 +52,7 @@ def chapter(result: UnitsResult) -> Chapter:
         title=TITLE,
         command=result.command,
         findings=(
-            f"{result.name}, {len(result.units)} activations, over {result.pictures}.",
+            f"{result.name}, {_activations(len(result.units))}, over {result.pictures}.",
             _dead(result.units),
             *_threshold(result.units),
             *_ranks(result.units),
@@ -80,6 +80,10 @@ def _named(units: Sequence[Unit], words: Callable[[Unit], str], more: str = "oth
     ]
     rest = len(units) - NAMED
     return ", ".join([*shown, *([f"{rest} {more}"] if rest > 0 else [])])
+
+
+def _activations(count: int) -> str:
+    return f"{count} activation{'s' if count != 1 else ''}"
 
 
 def _dead(units: Sequence[Unit]) -> str:
@@ -133,7 +137,7 @@ def _ranks(units: Sequence[Unit]) -> list[str]:
     )
     if falls:
         named = _named(falls, lambda u: f"{u.before.rank} to {u.after.rank}")
-        sentences.append(f"The rank falls at {len(falls)} of {len(units)} activations: {named}.")
+        sentences.append(f"The rank falls at {len(falls)} of {_activations(len(units))}: {named}.")
     return sentences
 
 
