@@ -45,7 +45,7 @@ def frames(digits: Digits, plan: Plan, first: int = 0) -> Iterator[tuple[U8, int
         random = np.random.default_rng((*plan.seed, number, 1))
         ink = smooth_ink(scan)
         for _ in range(plan.per_digit):
-            yield renderer.render(_bend(ink, random) if plan.elastic else ink), int(label)
+            yield renderer.render(bend(ink, random) if plan.elastic else ink), int(label)
 
 
 def crops(
@@ -87,8 +87,10 @@ def _crop_chunk(plan: Plan, chunk: tuple[Digits, int]) -> U8:
     return np.stack([cropper.crop(frame) for frame, _ in frames(chunk[0], plan, chunk[1])])
 
 
-def _bend(ink: F32, random: np.random.Generator) -> F32:
-    """Return the ink as another stroke of the same hand: displaced by a smooth random field."""
+def bend(ink: F32, random: np.random.Generator) -> F32:
+    """Return ink (float32 [126, 126]) as another stroke of the same hand: a smooth random field
+    displaces it.
+    """
     field = random.normal(0, ELASTIC_PIXELS, (ELASTIC_GRID, ELASTIC_GRID, 2)).astype(np.float32)
     shift = cv2.resize(field, (INK, INK), interpolation=cv2.INTER_CUBIC)
     rows, columns = np.mgrid[:INK, :INK].astype(np.float32)

@@ -7,11 +7,13 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from converters.mobilenet_v2.architecture import Architecture
 from converters.mobilenet_v2.build import build
 from converters.mobilenet_v2.digits.evaluate import accuracy
 from converters.mobilenet_v2.digits.rendering import Plan, crops, frames, plain_frame
@@ -22,6 +24,7 @@ from converters.mobilenet_v2.digits.spec import (
     MODEL,
     NAME,
     PREPROCESS,
+    SIDE,
 )
 from edge import __version__, files
 from edge.card import ModelCard
@@ -44,7 +47,7 @@ WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.05
 WARM_UP = 0.04  # of all steps
 EMA_DECAY = 0.998
-SHIFT = 5  # pixels of 96
+SHIFT = 5  # pixels of SIDE
 HELD_OUT_RENDERS = 10
 SETTLING_BATCHES = 48
 REPORT_EVERY = 200  # steps
@@ -62,16 +65,14 @@ def train(argv: Sequence[str]) -> int:
     """Render, train, export, measure; write digits.onnx and digits.json into `--out`."""
     options = _parse(argv)
     started = time.monotonic()
-    torch.manual_seed(options.seed)
-    torch.set_num_threads(options.threads)
-    torch.set_flush_denormal(True)
     options.out.mkdir(parents=True, exist_ok=True)
 
     plan = Plan(options.renders, (options.seed, 0), elastic=True)
     digits = load_digits("training")
     pictures, classes = crops(digits, plan, options.threads, _show_rendering)
     print(f"rendered in {time.monotonic() - started:.0f} s", flush=True)
-    module = fit(pictures, classes, options.epochs, options.seed)
+    recipe = Recipe(ARCHITECTURE, options.epochs, options.seed, options.threads)
+    module = fit(pictures, classes, recipe).module
 
     card = ModelCard(NAME, PREPROCESS, LABELS, versions={"edge-deploy": __version__})
     model = build(ARCHITECTURE, module.weights(), card).SerializeToString()
@@ -102,12 +103,35 @@ def train(argv: Sequence[str]) -> int:
     return 0
 
 
-def fit(pictures: U8, classes: NDArray[np.int64], epochs: int, seed: int) -> MobileNetV2:
-    """Return a trained module in evaluation mode.
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to train, how often over all pictures, from which seed, on how many cores."""
 
-    Args: pictures: uint8 [N, 3, 96, 96] RGB; classes: int64 [N].
+    architecture: Architecture
+    epochs: int
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """`module`: in evaluation mode; `losses`: of each step, with smoothed labels."""
+
+    module: MobileNetV2
+    losses: list[float]
+
+
+def fit(pictures: U8, classes: NDArray[np.int64], recipe: Recipe) -> Fitted:
+    """Train a network.
+
+    Args: pictures: uint8 [N, 3, H, W] RGB, a batch at least, of the size of the recipe's network;
+        classes: int64 [N].
     """
-    module = MobileNetV2(ARCHITECTURE).to(memory_format=torch.channels_last)
+    epochs, seed = recipe.epochs, recipe.seed
+    torch.manual_seed(seed)
+    torch.set_num_threads(recipe.threads)
+    torch.set_flush_denormal(True)
+    module = MobileNetV2(recipe.architecture).to(memory_format=torch.channels_last)
     averaged = torch.optim.swa_utils.AveragedModel(
         module, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY)
     )
@@ -121,7 +145,7 @@ def fit(pictures: U8, classes: NDArray[np.int64], epochs: int, seed: int) -> Mob
     )
     loss_of = nn.CrossEntropyLoss(label_smoothing=LABEL_SMOOTHING)
     random = np.random.default_rng((seed, 2))
-    started, losses, step = time.monotonic(), [], 0
+    started, losses = time.monotonic(), []
     for _ in range(epochs):
         order = random.permutation(len(pictures))
         for at in range(0, len(order) - BATCH + 1, BATCH):
@@ -135,7 +159,7 @@ def fit(pictures: U8, classes: NDArray[np.int64], epochs: int, seed: int) -> Mob
             schedule.step()
             averaged.update_parameters(module)
             losses.append(loss.item())
-            step += 1
+            step = len(losses)
             if step % REPORT_EVERY == 0:
                 seconds = time.monotonic() - started
                 print(
@@ -146,7 +170,7 @@ def fit(pictures: U8, classes: NDArray[np.int64], epochs: int, seed: int) -> Mob
     trained: MobileNetV2 = averaged.module
     _settle(trained, pictures, random)
     trained.eval()
-    return trained
+    return Fitted(trained, losses)
 
 
 def _settle(module: MobileNetV2, pictures: U8, random: np.random.Generator) -> None:
@@ -162,15 +186,16 @@ def _settle(module: MobileNetV2, pictures: U8, random: np.random.Generator) -> N
 
 
 def _batch(pictures: U8, random: np.random.Generator) -> Tensor:
-    """Return bytes [N, 3, 96, 96] as the network's input, each shifted and with other colours."""
+    """Return bytes [N, 3, H, W] as the network's input, each shifted and with other colours."""
     count = len(pictures)
     height, width = pictures.shape[2:]
-    padded = np.pad(pictures, ((0, 0), (0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT)), mode="edge")
+    shift = round(SHIFT * width / SIDE)
+    padded = np.pad(pictures, ((0, 0), (0, 0), (shift, shift), (shift, shift)), mode="edge")
     shifted = np.stack(
         [
             picture[:, y : y + height, x : x + width]
             for picture, (y, x) in zip(
-                padded, random.integers(0, 2 * SHIFT + 1, (count, 2)), strict=True
+                padded, random.integers(0, 2 * shift + 1, (count, 2)), strict=True
             )
         ]
     )

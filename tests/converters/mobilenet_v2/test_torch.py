@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from converters.mobilenet_v2.architecture import PADDINGS, Architecture, Padding
+from converters.mobilenet_v2.architecture import PADDINGS, Architecture, Padding, Stage
 from converters.mobilenet_v2.build import build
 from edge.errors import EdgeError
+from edge.tensors import Array
 from tests.converters.mobilenet_v2.test_ablations import each_ablation
 from tests.converters.mobilenet_v2.test_build import images_for, run
 
@@ -83,3 +84,23 @@ def test_the_least_that_training_takes() -> None:
     assert {name: options[name] for name in least} == least
     with pytest.raises(EdgeError, match="--threads 0"):
         train._parse(["--out", "x", "--threads", "0"])
+
+
+def two_steps(pictures: Array, classes: Array) -> list[float]:
+    """Return the loss at each of two steps."""
+    pytest.importorskip("sklearn", reason="needs the train extra")
+    from converters.mobilenet_v2.digits.train import Recipe, fit
+
+    network = Architecture(0.25, (16, 16), 2, stages=(Stage(1, 16, 1, 1), Stage(2, 24, 2, 2)))
+    return fit(pictures, classes, Recipe(network, epochs=2, seed=0, threads=1)).losses
+
+
+def test_two_steps_of_training_lower_the_loss() -> None:
+    classes = np.arange(64) % 2
+    dark_or_bright = (40 + 170 * classes).astype(np.uint8)
+    pictures = np.tile(dark_or_bright[:, None, None, None], (1, 3, 16, 16))
+    first, second = two_steps(pictures, classes)
+    assert first > 0.5  # two classes that look alike have a loss of log 2
+    assert second < 0.7 * first
+    # Of what cannot be told apart nothing is learned.
+    assert min(two_steps(np.full_like(pictures, 90), classes)) > 0.6
