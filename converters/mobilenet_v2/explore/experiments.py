@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from converters.mobilenet_v2.explore import (
+    ablations,
+    ablations_chapter,
     int8,
     int8_chapter,
     relu,
@@ -29,6 +31,7 @@ class Experiment:
 EXPERIMENTS: Mapping[str, Experiment] = {
     "relu": Experiment(relu.run, relu_chapter.chapter),
     "units": Experiment(units.run, units_chapter.chapter),
+    "ablations": Experiment(ablations.run, ablations_chapter.chapter),
     "int8": Experiment(int8.run, int8_chapter.chapter),
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 from edge.command import within
 from edge.picture_flags import add_picture_flags
 
-NAMES = ("relu", "units", "int8")
+NAMES = ("relu", "units", "ablations", "int8")
 DEFAULT_SAMPLES = 64
 MAX_SAMPLES, MAX_SEED = 10_000, 2**32 - 1
 EXAMPLES = """\
