@@ -161,8 +161,8 @@ class Architecture:
             refusals.append(f"expansion {self.expansion}; allowed: 1 to {MAX_EXPANSION}")
         if not self.stages:
             refusals.append("stages is empty; it takes at least one")
-        if not self.epsilon > 0:
-            refusals.append(f"epsilon {self.epsilon}; allowed: above 0")
+        if not 0 < self.epsilon <= 1:
+            refusals.append(f"epsilon {self.epsilon}; allowed: above 0, at most 1")
         if refusals:
             raise ArchitectureError("MobileNetV2: " + "; ".join(refusals))
 

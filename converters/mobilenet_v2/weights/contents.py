@@ -7,12 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from converters.mobilenet_v2.architecture import Activation, Padding
 from edge.errors import EdgeError
 from edge.preprocess import PreprocessSpec
 from edge.tensors import Array
 from edge.text import printable
+
+# What json.loads gives.
+Json: TypeAlias = Any
 
 # The paper's network has 14 MB; one of four times the width, with what its optimizer remembers,
 # stays below. What a file claims is held against it before anything of that size is allocated.

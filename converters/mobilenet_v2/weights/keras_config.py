@@ -6,14 +6,19 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from converters.mobilenet_v2.architecture import Activation, Padding
-from converters.mobilenet_v2.weights.contents import Topology, WeightFileError, listed, shown
-from edge.preprocess import PRESETS, PreprocessError, PreprocessSpec
+from converters.mobilenet_v2.weights.contents import Json, Topology, WeightFileError, listed, shown
+from converters.mobilenet_v2.weights.keras_scaling import (
+    FUNCTIONS,
+    SCALINGS,
+    numbers_of,
+    preprocess_of,
+)
+from edge.preprocess import PreprocessError
 from edge.text import printable
 
-Json: TypeAlias = Any
 Value = TypeVar("Value")
 
 MAX_CONFIG_BYTES = 16 << 20
@@ -21,6 +26,7 @@ MAX_DEPTH = 8
 CONTAINERS = {"Functional", "Model", "Sequential"}
 # What a MobileNetV2 consists of, and what stands around it without changing its scores.
 LAYERS = {
+    *SCALINGS,
     "Activation",
     "Add",
     "BatchNormalization",
@@ -32,7 +38,6 @@ LAYERS = {
     "GlobalAveragePooling2D",
     "InputLayer",
     "ReLU",
-    "Rescaling",
     "Reshape",
     "Softmax",
     "ZeroPadding2D",
@@ -51,12 +56,13 @@ CLAMPS: Mapping[object, Activation] = {6: "relu6", None: "relu"}
 
 @dataclass(frozen=True, slots=True)
 class KerasLayer:
-    """A layer of the model or of one within it; `depth` 0 is the model's own."""
+    """A layer, or a model with its `children`; `numbers` are those that it is called with."""
 
     kind: str
     name: str
     config: Mapping[str, Any]
     children: tuple[KerasLayer, ...] = ()
+    numbers: tuple[float, ...] = ()
 
     def flat(self) -> Iterator[KerasLayer]:
         """Yield the layer, or those within it in order."""
@@ -72,7 +78,14 @@ def read_config(path: Path, text: str | bytes) -> KerasLayer:
         if len(text) > MAX_CONFIG_BYTES:
             raise ValueError(f"{len(text):,} bytes; at most {MAX_CONFIG_BYTES:,}")
         return _layer(json.loads(text), 0)
-    except (ValueError, KeyError, TypeError, RecursionError) as cause:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as cause:
         raise WeightFileError(
             f"{path}: its description of the model cannot be read "
             f"({type(cause).__name__}: {str(cause)[:100]!r}); save it again"
@@ -91,16 +104,23 @@ def _layer(entry: Json, depth: int) -> KerasLayer:
     children = (
         tuple(_layer(child, depth + 1) for child in config["layers"]) if kind in CONTAINERS else ()
     )
-    return KerasLayer(kind, name, config, children)
+    kind = FUNCTIONS.get(config.get("function"), kind)  # of a TFOpLambda
+    return KerasLayer(kind, name, config, children, numbers_of(entry.get("inbound_nodes")))
 
 
 def topology_of(path: Path, model: KerasLayer) -> Topology:
     """Return what the layers say. Raises: WeightFileError: they are no MobileNetV2's."""
     layers = list(model.flat())
+    first = next((n for n, layer in enumerate(layers) if layer.kind in CONVOLUTIONS), 0)
+    before, behind = layers[:first], layers[first:]
     unknown = [
         f"{shown(layer.name)} ({printable(layer.kind[:40])})"
         for layer in layers
         if layer.kind not in LAYERS
+    ] + [
+        f"{shown(layer.name)} ({layer.kind} behind a convolution)"
+        for layer in behind
+        if layer.kind in SCALINGS
     ]
     if unknown:
         raise WeightFileError(
@@ -115,10 +135,12 @@ def topology_of(path: Path, model: KerasLayer) -> Topology:
             activation=_only(path, "activation", set(_activations(path, layers))),
             has_shortcut=any(layer.kind == "Add" for layer in layers),
             strides=tuple(_strides(path, layers)),
-            preprocess=_preprocess(layers),
+            preprocess=preprocess_of(before),
         )
     except (
+        AttributeError,
         KeyError,
+        OverflowError,
         TypeError,
         ValueError,
         IndexError,
@@ -210,16 +232,3 @@ def _strides(path: Path, layers: list[KerasLayer]) -> Iterator[int]:
             raise WeightFileError(f"{path}: {shown(layer.name)} is dilated, which is not built")
         if layer.config["kernel_size"] != [1, 1]:
             yield _stride(layer)
-
-
-def _preprocess(layers: list[KerasLayer]) -> PreprocessSpec | None:
-    """Return what a Rescaling inside the model does to bytes, which the model card does instead."""
-    for layer in layers:
-        if layer.kind == "Rescaling":
-            std = 1 / (255 * float(layer.config["scale"]))
-            return PreprocessSpec(
-                mean=(-float(layer.config["offset"]) * std,),
-                std=(std,),
-                resize=PRESETS["tf"].resize,
-            )
-    return None

@@ -18,6 +18,7 @@ import numpy as np
 from converters.mobilenet_v2.weights.contents import (
     MAX_BYTES,
     Contents,
+    Json,
     Topology,
     WeightFileError,
     check_claim,
@@ -25,7 +26,6 @@ from converters.mobilenet_v2.weights.contents import (
 )
 from converters.mobilenet_v2.weights.keras_config import (
     MAX_CONFIG_BYTES,
-    Json,
     notes_of,
     read_config,
     topology_of,

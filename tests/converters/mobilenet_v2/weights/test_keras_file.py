@@ -175,6 +175,44 @@ def test_a_model_within_a_model(tmp_path: Path) -> None:
     assert load_weights(h5, NOTHING, 0).not_read == Counter({"optimizer state": 1})
 
 
+def operation(kind: str, number: float) -> dict[str, object]:
+    """An operation on a tensor as Keras 3 writes it."""
+    tensor = {"class_name": "__keras_tensor__", "config": {"shape": [None, 8, 8, 3]}}
+    nodes = [{"args": [tensor, number], "kwargs": {}}]
+    return {"class_name": kind, "config": {"name": kind.lower()}, "inbound_nodes": nodes}
+
+
+def old_operation(function: str, number: float) -> dict[str, object]:
+    """The same as Keras 2 does."""
+    nodes = [["input_1", 0, 0, {"y": number, "name": None}]]
+    config = {"name": f"tf.{function}", "function": function}
+    return {"class_name": "TFOpLambda", "config": config, "inbound_nodes": nodes}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [operation("TrueDivide", 127.5), operation("Subtract", 1.0)],
+        [old_operation("math.truediv", 127.5), old_operation("math.subtract", 1.0)],
+        [operation("Subtract", 127.5), operation("Multiply", 1 / 127.5)],
+    ],
+)
+def test_what_the_model_does_to_pixels_goes_into_the_card(
+    tmp_path: Path, steps: list[dict[str, object]]
+) -> None:
+    """As preprocess_input does, here with a value that no framework's habit gives."""
+    config: Any = keras_config()
+    config["config"]["layers"][1:1] = [*steps, operation("Multiply", 0.5)]
+    path = save_h5(tmp_path / "a.h5", old_names(keras_named(WEIGHTS)), config)
+    spec = load_weights(path, NOTHING, 0).preprocess
+    pixel = 200 / 255
+    assert (pixel - spec.mean[0]) / spec.std[0] == pytest.approx((200 / 127.5 - 1) / 2)
+    config["config"]["layers"].append(operation("Subtract", 1.0))
+    path = save_h5(tmp_path / "b.h5", old_names(keras_named(WEIGHTS)), config)
+    with pytest.raises(WeightFileError, match=r"'subtract' \(Subtract behind a convolution\)"):
+        read_weights(path)
+
+
 def test_the_description_tells_what_weights_do_not(tmp_path: Path) -> None:
     config: Any = keras_config()
     for layer in config["config"]["layers"]:
@@ -228,9 +266,11 @@ def test_the_description_tells_what_weights_do_not(tmp_path: Path) -> None:
             "described",
         ),
         ({"class_name": "ReLU"}, "cannot be read"),
+        ({"class_name": "ReLU", "config": "max_value"}, "cannot be read"),
+        ({"class_name": "Conv2D", "config": {"name": "c", "strides": {}}}, "described"),
         (
             {"class_name": "Rescaling", "config": {"name": "r", "scale": 0, "offset": 0}},
-            "described",
+            "Rescaling behind a convolution",
         ),
     ],
 )
@@ -242,6 +282,15 @@ def test_a_description_of_another_network_is_refused(
     path = save_h5(tmp_path / "a.h5", old_names(keras_named(WEIGHTS)), config)
     with pytest.raises(WeightFileError, match=words):
         load_weights(path, NOTHING, 0)
+
+
+def test_pixels_divided_by_nothing_are_refused(tmp_path: Path) -> None:
+    for step in (operation("TrueDivide", 0.0), operation("Multiply", 0.0)):
+        config: Any = keras_config()
+        config["config"]["layers"].insert(1, step)
+        path = save_h5(tmp_path / "a.h5", old_names(keras_named(WEIGHTS)), config)
+        with pytest.raises(WeightFileError, match="a layer is described otherwise"):
+            read_weights(path)
 
 
 def test_models_within_models_without_end_are_refused(tmp_path: Path) -> None:
