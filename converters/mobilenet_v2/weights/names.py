@@ -106,13 +106,13 @@ def name_arrays(path: Path, arrays: Mapping[str, Array]) -> Named:
     layers = {f.name: {name.rpartition(f.joint)[0] for name in kept} for f in FAMILIES}
     counts = [_count(family, layers[family.name]) for family in FAMILIES]
     family = FAMILIES[counts.index(max(counts))]
-    if not max(counts):
+    blocks = tuple(_blocks(family, layers[family.name]))
+    if not blocks:  # a stem or a norm alone has the same name in many a network
         first = ", ".join(shown(name) for name in list(kept)[:5])
         raise WeightFileError(
-            f"{path}: its {len(kept)} arrays have names of no known MobileNetV2 ({first}, ...); "
-            f"known are those of {', '.join(f.name for f in FAMILIES)}"
+            f"{path}: its {len(kept)} arrays are named as no known MobileNetV2's ({first}, ...); "
+            f"known are the names of {', '.join(f.name for f in FAMILIES)}"
         )
-    blocks = tuple(_blocks(family, layers[family.name]))
     not_read = Counter({"counters of training steps": len(counters)} if counters else {})
     classifier = _classifier(family, kept)
     return Named(family, kept, blocks, classifier, not_read, tuple(notes))

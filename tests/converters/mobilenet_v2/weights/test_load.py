@@ -246,7 +246,10 @@ def test_features_without_a_classifier(tmp_path: Path) -> None:
     assert set(found.weights) == set(NETWORK.weight_shapes())
 
 
-def test_names_of_nobody_are_refused(tmp_path: Path) -> None:
-    message = refusal(tmp_path, {"layer1.0.conv1.weight": np.ones((2, 2), np.float32)})
+@pytest.mark.parametrize("shared", [[], ["bn1.weight"], ["features.0.0.weight", "Conv1/kernel"]])
+def test_names_of_nobody_are_refused(tmp_path: Path, shared: list[str]) -> None:
+    """Other networks too have a layer or two of these names."""
+    names = ["layer1.0.conv1.weight", *shared]
+    message = refusal(tmp_path, {name: np.ones((2, 2), np.float32) for name in names})
     assert "'layer1.0.conv1.weight'" in message
     assert "torchvision, timm, transformers, Keras, edge-mobilenet" in message
