@@ -22,6 +22,8 @@ from edge.text import cut, printable
 STATUS_COLUMNS = 300
 # Twice as often as sd_watchdog_enabled(3) asks, so that a slow frame in between does no harm.
 SIGNS_A_PERIOD = 4
+# Before it is ready, a service that still waits for its camera asks for so much time, so often.
+EXTENSION_NS, EXTEND_AGAIN_NS = 30_000_000_000, 10_000_000_000
 
 
 class ServiceManager:
@@ -30,8 +32,10 @@ class ServiceManager:
     It is ready when a first frame has its label: then the model, the camera and the inference are
     known to work together, and whoever starts the service hears of it if they do not. From then on
     every label is a sign of life, and so is that the loop waits for a camera that is slow, or that
-    is being opened again: it ends by itself, with a better message, when that takes too long. An
-    inference that hangs is silent, and so is a file.
+    is being opened again: it ends by itself, with a better message, when that takes too long.
+    Before the first label, such a wait asks for more time to start: a camera that gives a frame in
+    100 s may take longer than the unit's TimeoutStartSec. An inference that hangs is silent, and so
+    is a file.
 
     Never raises: a manager that does not listen is said once on stderr, and the run goes on.
     """
@@ -49,6 +53,7 @@ class ServiceManager:
         if period_us.isascii() and period_us.isdecimal() and pid in ("", str(os.getpid())):
             self._sign_ns = int(period_us) * 1000 // SIGNS_A_PERIOD
         self._alive_ns: int | None = None
+        self._extended_ns = time.monotonic_ns()
         self._failed = False
 
     @property
@@ -66,9 +71,14 @@ class ServiceManager:
             self._alive_ns = now_ns
 
     def alive(self) -> None:
-        """Give a sign of life, where one is wanted again; none before the service is ready."""
+        """Give a sign of life, where one is wanted again; before it is ready, ask for time."""
         now_ns = time.monotonic_ns()
-        if self._alive_ns is None or self._sign_ns is None:
+        if self._alive_ns is None:
+            is_due = now_ns - self._extended_ns >= EXTEND_AGAIN_NS
+            if is_due and self._send(f"EXTEND_TIMEOUT_USEC={EXTENSION_NS // 1000}"):
+                self._extended_ns = now_ns
+            return
+        if self._sign_ns is None:
             return
         if now_ns - self._alive_ns >= self._sign_ns and self._send("WATCHDOG=1"):
             self._alive_ns = now_ns

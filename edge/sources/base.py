@@ -28,6 +28,10 @@ class CameraLostError(SourceError):
     exit_status = 4
 
 
+class LastingError(SourceError):
+    """What is wrong stays so: who opens the source again gets the same."""
+
+
 @dataclass(slots=True)
 class Frame:
     """One picture. Times are nanoseconds of `time.monotonic_ns`.

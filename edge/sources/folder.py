@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from edge.sources.base import Frame, SourceError, Timestamps
+from edge.sources.base import Frame, LastingError, SourceError, Timestamps
 from edge.sources.decode import decode
 from edge.tensors import U8
 
@@ -53,7 +53,7 @@ class FolderSource:
     def read(self) -> Frame | None:
         """Return the next picture that is whole, or None after the last.
 
-        Raises: SourceError: not one of them could be read.
+        Raises: LastingError: not one of them could be read.
         """
         for path in self._waiting:
             if self._closed:
@@ -70,7 +70,7 @@ class FolderSource:
             self._given += 1
             return frame
         if not self._given:
-            raise SourceError(
+            raise LastingError(
                 f"{self.name}: none of the {self.broken_count} pictures can be read; "
                 "they are empty, cut off, too large or of another format"
             )

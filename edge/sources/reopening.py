@@ -13,6 +13,7 @@ import numpy as np
 from edge.sources.base import (
     CameraLostError,
     Frame,
+    LastingError,
     Source,
     SourceError,
     Timestamps,
@@ -54,10 +55,11 @@ def keep_open(
 class ReopeningSource:
     """A live source that survives its camera.
 
-    When `read` of the source raises SourceError, the source is closed, and after a wait opened
-    again: 0.5 s, 1 s, 2 s and so on to 15 s, always the same; the waits begin anew when the camera
-    has worked for as long as the longest of them. `Frame.sequence` goes on where it was. A frame
-    that is no picture (cut off, of another dtype) is passed over and counted in `broken_count`.
+    When `read` of the source raises SourceError (but no LastingError), the source is closed, and
+    after a wait opened again: 0.5 s, 1 s, 2 s and so on to 15 s, always the same; the waits begin
+    anew when the camera has worked for as long as the longest of them. `Frame.sequence` goes on
+    where it was. A frame that is no picture (cut off, of another dtype) is passed over and counted
+    in `broken_count`.
 
     An outage is over with the next good frame. Without one for `max_outage_s` the camera is lost:
     `read` raises CameraLostError, so that the process ends and a service manager starts it anew.
@@ -114,13 +116,15 @@ class ReopeningSource:
     def read(self) -> Frame | None:
         """Return the next good frame, or None where the source ended or was closed.
 
-        Raises: CameraLostError: there was none for `max_outage_s`.
+        Raises: CameraLostError: there was none for `max_outage_s`; LastingError: as the source.
         """
         if self._good_ns is None:
             self._good_ns = time.monotonic_ns()
         while not self._closed.is_set():
             try:
                 frame = self._source.read()
+            except LastingError:
+                raise
             except SourceError as error:
                 self._reopen(error)
                 continue

@@ -182,7 +182,8 @@ def _ask(
     if not capture.is_open:
         return capture, Negotiated("", 0, 0, 0.0)
     if fps is not None:
-        capture.set(cv2.CAP_PROP_FPS, round(fps))  # a driver may have but one rate
+        # In whole frames for OpenCV, and none is no rate. A driver may have but one.
+        capture.set(cv2.CAP_PROP_FPS, max(1, round(fps)))
     code = int(capture.get(cv2.CAP_PROP_FOURCC))
     name = code.to_bytes(4, "little").decode("ascii", "replace") if code > 0 else ""
     width, height = (

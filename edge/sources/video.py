@@ -9,8 +9,9 @@ import cv2
 from edge.sources.base import Frame, SourceError, Timestamps
 from edge.sources.opencv import Capture, ffmpeg_options
 
-# A playlist may name other files and addresses: they are not opened.
-OPTIONS = {"protocol_whitelist": "file"}
+# A playlist may name other files and addresses: addresses are not opened. Nor is one without an end
+# read again and again for 30 s: a file does not grow.
+OPTIONS = {"protocol_whitelist": "file", "max_reload": "0"}
 DEFAULT_FPS = 30.0
 
 

@@ -19,8 +19,10 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import sys
 from device_scripts import live_classify
+from edge import service
 from tests.edge.sources.scripted import Fail, Frames, Script, Stall
 
+service.EXTEND_AGAIN_NS = 200_000_000
 script = Script(*eval(sys.argv.pop(1)))
 live_classify.open_source = lambda *_, **__: script.open()
 raise SystemExit(live_classify.main())
@@ -91,6 +93,19 @@ def test_a_camera_that_is_slow_does_not_starve_the_watchdog(
         child.communicate()
     # A period is 0.2 s, and some 2 s went by without a frame.
     assert after.count("WATCHDOG=1") >= 8
+
+
+def test_a_camera_that_is_slow_to_begin_does_not_run_out_of_time_to_start(
+    manager: socket.socket, model: Path
+) -> None:
+    with start(manager, model, "[Frames(1, every_s=2), Stall()]", "--fps", "0.01") as child:
+        heard = heard_until(manager, {"READY=1": 1})
+        child.send_signal(signal.SIGTERM)
+        child.communicate()
+    asked = [news for news in heard if news.startswith("EXTEND_TIMEOUT_USEC=")]
+    assert len(asked) >= 4
+    assert heard.index("READY=1") > heard.index(asked[-1])
+    assert child.returncode == 0
 
 
 def test_a_camera_that_is_lost_and_comes_back_is_said(manager: socket.socket, model: Path) -> None:

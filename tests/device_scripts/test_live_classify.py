@@ -212,14 +212,17 @@ def test_each_bad_input_gets_one_sentence(
     assert "pass --preprocess" in refusal(good[:4], capfd)
 
 
+# Played as a camera would, it is still a file: it is not opened again for a minute.
+@pytest.mark.parametrize("pace", [[], ["--pace", "own", "--fps", "30", "--max-outage", "9"]])
 def test_a_source_that_breaks_ends_the_run_with_its_log(
-    plain_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    pace: list[str], plain_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.png").write_bytes(b"hello")
     log = tmp_path / "run.jsonl"
     arguments = ["--model", plain_model, "--source", tmp_path / "a.png", "--log", log]
-    message = refusal([*map(str, arguments), "--preprocess", "unit"], capfd)
+    message = refusal([*map(str, arguments), "--preprocess", "unit", *pace], capfd)
     assert "none of the 1 pictures can be read" in message
+    assert "opened again" not in message
     assert (read_log(log).reason or "").startswith("error: ")
 
 

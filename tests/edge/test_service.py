@@ -104,6 +104,26 @@ def test_signs_of_life_come_four_times_a_period(
     assert gaps == {7_500_000_000}
 
 
+def test_a_camera_that_is_slow_to_begin_gets_time_to_start(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = 10**9
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
+    manager = new_manager(listener, "30000000")
+    heard: list[tuple[int, bytes]] = []
+    for _ in range(100):  # a first frame after 100 s
+        now_ns += 10**9
+        manager.alive()
+        heard += [(now_ns // 10**9 - 1, news) for news in listener.heard()]
+    assert [second for second, _ in heard] == list(range(10, 101, 10))
+    assert {news for _, news in heard} == {b"EXTEND_TIMEOUT_USEC=30000000"}
+    # Each is sent long before the one before has run out, and none once it is ready.
+    manager.labelled()
+    now_ns += 20 * 10**9
+    manager.alive()
+    assert listener.heard() == [b"READY=1", b"WATCHDOG=1"]
+
+
 def test_what_the_process_starts_does_not_speak_in_its_name(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ class Fail:
 
     text: str
     refusals: int = 0
+    error: type[SourceError] = SourceError
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class ScriptedCamera:
                 self._closed.wait(step.seconds)
             else:
                 script.refusals = step.refusals
-                self._lost = SourceError(f"{self.name}: {step.text}")
+                self._lost = step.error(f"{self.name}: {step.text}")
         if self._lost is not None:
             raise self._lost
         return None

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from edge.sources import reopening
-from edge.sources.base import CameraLostError, Frame, Source, SourceError
+from edge.sources.base import CameraLostError, Frame, LastingError, Source, SourceError
 from edge.sources.outages import Outages
 from edge.sources.reopening import NS, ReopeningSource, keep_open
 from tests.edge.fakes import ListSource, solid
@@ -228,6 +228,16 @@ def test_files_are_left_as_they_are_and_cameras_are_kept_open() -> None:
     slow = keep_open(script.open, max_outage_s=7.0, fps=0.05)
     assert isinstance(slow, ReopeningSource)
     assert slow.max_outage_s == 60.0
+
+
+def test_what_is_wrong_for_good_is_said_at_once() -> None:
+    script = Script(Frames(2), Fail("none of it can be read", error=LastingError), Frames(9))
+    source = ReopeningSource(script.open(), script.open, say=lambda _: None)
+    assert len(read(source, 2)) == 2
+    with pytest.raises(LastingError, match="none of it can be read") as caught:
+        source.read()
+    assert (caught.value.exit_status, script.opened) == (2, 1)
+    assert source.outages == Outages()
 
 
 def test_a_camera_that_is_not_there_at_first_is_not_waited_for() -> None:

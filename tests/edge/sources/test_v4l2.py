@@ -114,6 +114,14 @@ def device(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(("fps", "asked"), [(0.01, 1), (14.6, 15), (1000.0, 1000)])
+def test_a_rate_is_asked_for_in_whole_frames(
+    fps: float, asked: int, fake: type[FakeCapture], device: Path
+) -> None:
+    V4l2Source(device, fps=fps).close()
+    assert {capture.properties[cv2.CAP_PROP_FPS] for capture in fake.made} == {asked}
+
+
 def test_gives_frames_with_the_drivers_stamp(fake: type[FakeCapture], device: Path) -> None:
     source = V4l2Source(device, size=(320, 240), fps=15)
     assert source.name == "v4l2:7"
