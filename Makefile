@@ -4,10 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= build/demo
 
-.PHONY: help demo test check format conformance fuzz zoo bench soak pi-lab v4l2-lab train clean
+.PHONY: help demo test tools check format conformance fuzz zoo bench soak pi-lab v4l2-lab train clean
 help:
 	@echo "make demo         convert the bundled model, run it on a replayed camera, report"
 	@echo "make test         checks and tests, as CI runs them"
+	@echo "make tools        what some tests need besides Python (as root, on Debian)"
 	@echo "make check        formatting, lint, types"
 	@echo "make conformance  onnx's own operator tests, through our files, float and int8"
 	@echo "make fuzz         ten thousand damaged models: each is refused in a sentence, or right"
@@ -48,6 +49,15 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Programs, for tests that skip without them: a browser, a broker, promtool, an RTSP server, systemd's
+# and TLS's tools. Of Debian, and root's to install.
+TOOLS := chromium fonts-dejavu-core mosquitto prometheus openssl systemd \
+	python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-bad
+tools:
+	@dpkg-query --show --showformat '$${db:Status-Status}\n' $(TOOLS) 2>&1 | grep -qv '^installed$$' || exit 0; \
+		apt-get --quiet update && \
+		DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes install --no-install-recommends $(TOOLS)
 
 test: check
 	$(BIN)/python -m pytest

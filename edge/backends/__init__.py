@@ -57,10 +57,11 @@ def open_model(
             "copy or convert it again"
         )
     from edge.backends.onnx import OnnxBackend
+    from edge.backends.onnx_weights import weight_files
 
-    digest = sha256(data)
+    digest, weights = sha256(data), weight_files(data, path.parent)
     del data  # ONNX Runtime reads the file itself, and takes its weights' memory twice
-    backend = OnnxBackend(path, digest, threads, scores, exact_kernels=exact_kernels)
+    backend = OnnxBackend(path, digest, threads, scores, weights, exact_kernels=exact_kernels)
     if _stamp(path) != stamp:
         backend.close()
         raise BackendError(f"{path} was changed while it was opened; open it again")

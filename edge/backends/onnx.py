@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ from edge.backends.base import (
     raise_if_installed,
     scores_place,
 )
+from edge.backends.onnx_weights import give
 from edge.card import CARD_KEY, TENSORS_KEY, ModelCard
 from edge.errors import MissingExtraError
 from edge.tensors import F32, Array, TensorSpec
@@ -26,6 +28,7 @@ from edge.tensors import F32, Array, TensorSpec
 # saturate; this makes it take those that do not.
 EXACT_KERNELS = ("session.x64quantprecision", "1")
 DTYPES = {"tensor(float)": "float32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 # Name, type, and shape, whose sizes are numbers, names or None.
 _Declared: TypeAlias = tuple[str, str, list[Any]]
 
@@ -39,10 +42,14 @@ class OnnxBackend:
         digest: str,
         threads: int,
         scores: str = "",
+        weights: Mapping[str, bytes] = NO_FILES,
         *,
         exact_kernels: bool = False,
     ) -> None:
-        """Open `path`, whose SHA-256 is `digest`. Raises: as `edge.backends.open_model`."""
+        """Open `path`, whose SHA-256 is `digest`, with `weights` as `weight_files` read them.
+
+        Raises: as `edge.backends.open_model`.
+        """
         try:
             import onnxruntime
         except ImportError as cause:
@@ -53,6 +60,7 @@ class OnnxBackend:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what fails is raised as well
+        give(options, weights)
         if exact_kernels:
             options.add_session_config_entry(*EXACT_KERNELS)
         try:

@@ -15,7 +15,7 @@ from typing import IO
 import pytest
 
 from edge.latency.read import LatencyLog, read_log, read_runs
-from tests.edge.backends.tiny_models import onnx_model, tflite_model
+from tests.edge.backends.tiny_models import move_weights_out, onnx_model, tflite_model
 from tests.edge.latency.logs import SECOND
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +34,13 @@ live_classify.open_source = lambda *_, **__: script.open()
 raise SystemExit(live_classify.main())
 """
 GOES_ON = "[Frames(10**9, every_s=0.005)]"
+
+
+@pytest.fixture
+def model_and_weights(tmp_path: Path) -> tuple[Path, Path]:
+    path = tmp_path / "apart.onnx"
+    path.write_bytes(onnx_model())
+    return path, move_weights_out(path, "apart.bin")
 
 
 @pytest.fixture(params=["onnx", "tflite"])
@@ -180,6 +187,19 @@ def test_a_model_that_is_cut_off_while_it_runs_changes_nothing(
     loop = start(model, tmp_path / "run.jsonl", "[Frames(10**9, frozen, every_s=0.005)]")
     before = json.loads(loop.out.readline())["guesses"]
     os.truncate(model, 0)
+    loop.wait_for_labels(50)
+    assert json.loads(loop.out.readline())["guesses"] == before
+    loop.send(signal.SIGTERM)
+    assert loop.end()[0] == 0
+
+
+def test_weights_that_are_cut_off_while_it_runs_change_nothing(
+    start: Callable[..., Loop], model_and_weights: tuple[Path, Path], tmp_path: Path
+) -> None:
+    model, weights = model_and_weights
+    loop = start(model, tmp_path / "run.jsonl", "[Frames(10**9, frozen, every_s=0.005)]")
+    before = json.loads(loop.out.readline())["guesses"]
+    os.truncate(weights, 0)
     loop.wait_for_labels(50)
     assert json.loads(loop.out.readline())["guesses"] == before
     loop.send(signal.SIGTERM)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import flatbuffers
 import numpy as np
 import onnx
 from ai_edge_litert import schema_py_generated as schema
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edge.card import TENSORS_KEY
 
@@ -142,6 +143,23 @@ def onnx_model(
     helper.set_model_props(model, dict(metadata or {}))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def move_weights_out(path: Path, location: str) -> Path:
+    """Let the ONNX model at `path` add weights of its own to the picture, from a file beside it.
+
+    They are all 0.25; the runtime maps them. Returns: their file.
+    """
+    model = onnx.load(path)
+    shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
+    offsets = np.full([1, *shape[1:]], 0.25, np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(offsets, "offsets"))
+    model.graph.node[0].input[0] = "shifted"
+    model.graph.node.insert(0, helper.make_node("Add", ["image", "offsets"], ["shifted"]))
+    weights = path.parent / location
+    weights.parent.mkdir(exist_ok=True, parents=True)
+    onnx.save(model, path, save_as_external_data=True, location=location, size_threshold=0)
+    return weights
 
 
 def onnx_tensors_json() -> str:
