@@ -136,7 +136,7 @@ def activations(graph: Graph) -> tuple[Site, ...]:
 
 def apart(graph: Graph, sites: Sequence[Site]) -> Graph:
     """Return the graph with each of the activations as a node of its own, behind its `before`."""
-    fused = {site.value: site for site in sites if site.value in graph.producers}
+    fused = {site.value: site for site in sites}
     nodes: list[Node] = []
     for node in graph.nodes:
         site = fused.get(node.output)
@@ -207,9 +207,7 @@ def _int8_side(
         integers, values = artifact.run(x), session.run(x)
         for name in names:
             exact[name].add(positions_of(values[name]))
-            held = quantized.activations.get(name)
-            # A value that stays float in the artifact is what float makes.
-            rows = values[name] if held is None else held.dequantize(integers[name])
+            rows = quantized.activations[name].dequantize(integers[name])
             real[name].add(positions_of(rows))
     return {
         site.value: _int8_unit(site, real[site.value], exact[site.value].spectrum(), quantized)
@@ -220,9 +218,9 @@ def _int8_side(
 def _int8_unit(
     site: Site, seen: Moments, after_float: Spectrum, quantized: QuantizedGraph
 ) -> Int8Unit:
-    held = quantized.activations.get(site.value)
-    # Half a step of rounding, and whatever gain the channel has: at the top of its own range.
-    top = min(site.clamp.high, held.high) - held.scale[0] / 2 if held else site.clamp.high
+    held = quantized.activations[site.value]
+    # The range may end below the clamp; either is met to half a step.
+    top = min(site.clamp.high, held.high) - held.scale[0] / 2
     is_dead = (seen.low == 0) & (seen.high == 0)
     at_top = seen.low >= top
     return Int8Unit(
