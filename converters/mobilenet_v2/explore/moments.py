@@ -16,6 +16,8 @@ from edge.tensors import F32
 # A direction that holds less than this part of the largest is not counted in the rank: what is
 # below 1/256 of a range no int8 could tell from nothing, and this is somewhat above it.
 RANK_THRESHOLD = 0.01
+# So many rows are gathered: to add up the product of a few takes as long as that of many.
+WAITING = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,7 @@ class Moments:
         self.high = np.full(channels, -np.inf, np.float32)
         self.positions = 0
         self._second: F64 = np.zeros((channels, channels))
-        # A product of few rows takes as long to add up as one of as many rows as channels.
-        self._waiting = np.empty((channels, channels), np.float32)
+        self._waiting = np.empty((WAITING, channels), np.float32)
         self._held = 0
 
     def add(self, rows: F32) -> None:

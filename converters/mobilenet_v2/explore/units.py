@@ -103,12 +103,13 @@ def run(asked: Asked) -> UnitsResult:
             "and ReLU6 do, so that there are no dead units to look for; leave units out of --only"
         )
     count = len(subject.pictures)
-    float_side = _float_side(
-        subject.graph, sites, asked.progress(subject.inputs(), count, "looking at units")
-    )
-    give_back()
+    # First what leaves no matrices behind: those of both would take twice the memory.
     int8 = _int8_side(
         subject, sites, asked.progress(subject.inputs(), count, "looking at units in int8")
+    )
+    give_back()
+    float_side = _float_side(
+        subject.graph, sites, asked.progress(subject.inputs(), count, "looking at units")
     )
     units = tuple(_unit(site, float_side[site.value], int8[site.value]) for site in sites)
     words = f"{count} {subject.words}"
