@@ -12,7 +12,7 @@ from edge.command import new_parser, run_command
 from edge.files import replacing
 from edge.latency import describe
 from edge.latency.compare import compare
-from edge.latency.log import LogError
+from edge.latency.log_lines import LogError
 from edge.latency.read import LatencyLog, is_log, read_runs
 from edge.latency.render_text import render_comparison, render_text
 from edge.latency.report_json import comparison_to_json, to_json

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
 from edge.latency import describe_incidents
-from edge.latency.log import RunHeader
+from edge.latency.log_lines import RunHeader
 from edge.latency.summary import Summary
 from edge.page import duration, milliseconds, percent
 

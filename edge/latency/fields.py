@@ -10,7 +10,7 @@ from typing import Any
 from edge.latency import hdr
 from edge.latency.histogram import LATENCY, Packed
 from edge.latency.incidents import COUNTS, TALLIES, Incidents, Tally
-from edge.latency.log import RunHeader
+from edge.latency.log_lines import RunHeader
 from edge.text import printable
 
 MAX_LINE_BYTES = 1 << 20

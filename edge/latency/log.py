@@ -1,75 +1,29 @@
-"""The latency log: one JSON object a line, so that it can be followed, searched and cut anywhere.
-
-    {"kind": "run", "format": 2, "part": 1, ...}      what runs, where: a RunHeader
-    {"kind": "interval", "captured": ..., "incidents": {...}, "stages": {"inference": {...}}, ...}
-    {"kind": "trace", "columns": [...], "rows": [...], "interrupted": [...]}
-                                                       with traces, after its interval
-    {"kind": "summary", "reason": ..., ...}            the whole run; a killed run has none
-
-The next run follows in the same file. `incidents` holds the fields of `incidents.Incidents` that
-are not 0; format 1 had no incidents, and one run a file.
-
-Times are integer nanoseconds of one monotonic clock. `histogram` is base64 of HdrHistogram's V2
-compressed encoding; the figures beside it are there for people and jq.
-"""
+"""Writes the latency log: one file that goes on from run to run, and older ones behind it."""
 
 from __future__ import annotations
 
-import base64
 import errno
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from edge.errors import EdgeError
-from edge.latency import hdr, log_file
-from edge.latency.histogram import I64, Histogram
+from edge.latency import log_file
 from edge.latency.log_file import LogFile
-from edge.latency.recorder import STAMPS, Interval
-from edge.latency.stats import StageStats
+from edge.latency.log_lines import (
+    RUN_LINE,
+    LogError,
+    RunHeader,
+    interval_lines,
+    run_line,
+    summary_line,
+)
+from edge.latency.recorder import Interval
 
-FORMAT = 2
-FORMATS = (1, FORMAT)  # those that are read
 MAX_BYTES = 16 << 20
 KEEP = 4
-TRACE_ROWS_A_LINE = 1000
-# How every log of this format begins: a later run can follow it.
-RUN_LINE = f'{{"kind":"run","format":{FORMAT},'.encode()
 # What may pass by itself: a disk that is full, or that was made read-only after an error.
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
-
-class LogError(EdgeError):
-    """A latency log cannot be written or read."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunHeader:
-    """What a run was, for whoever reads its log later.
-
-    `model` is the artifact's path and `card` the name in its card ("" without one); `timestamps`
-    says where a frame's age counts from ("sensor", "driver" or "arrival"). `started` is the wall
-    time in ISO 8601 and `started_ns` the same moment on the monotonic clock. `board`, `camera` and
-    `versions` are facts by name.
-    """
-
-    model: str
-    model_sha256: str
-    card: str
-    runtime: str
-    source: str
-    timestamps: str
-    threads: int
-    interval_s: float
-    started: str
-    started_ns: int
-    clock: str = "time.monotonic_ns"
-    board: Mapping[str, str] = field(default_factory=dict)
-    camera: Mapping[str, str] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 class LogWriter:
@@ -123,10 +77,9 @@ class LogWriter:
             JSON values.
         Raises: LogError: the disk is full or gone; the interval is lost and counted.
         """
-        body = {"kind": "interval", "lost": self._lost, "health": dict(health)}
-        lines = [_line(body | _interval_json(interval)), *_trace_lines(interval)]
+        lines = interval_lines(interval, self._lost, health)
         try:
-            self._append(b"".join(lines))
+            self._append(lines)
         except OSError as cause:
             self._lost += 1
             raise self._error(cause) from cause
@@ -138,9 +91,9 @@ class LogWriter:
         Args: run: the whole run, `Recorder.run()`; reason: why it ended, in a few words.
         Raises: LogError: the disk is full or gone. The file is closed all the same.
         """
-        body = {"kind": "summary", "reason": reason, "lost": self._lost}
+        line = summary_line(run, reason, self._lost)
         try:
-            self._append(_line(body | _interval_json(run)))
+            self._append(line)
             if self._file is not None:
                 self._file.sync()
         except OSError as cause:
@@ -176,8 +129,7 @@ class LogWriter:
         return is_begun and file.size_bytes + len(lines) > self._max_bytes
 
     def _begin(self) -> LogFile:
-        header = asdict(self._header)
-        line = _line({"kind": "run", "format": FORMAT, "part": self._part + 1} | header)
+        line = run_line(self._header, self._part + 1)
         file = None if self._part else self._behind_another_run(line)
         if file is None:
             # What is there may also be the part before, where it could not be moved at first.
@@ -230,40 +182,3 @@ class LogWriter:
             f"{self.path}: the latency log cannot be written ({cause.strerror or cause}); "
             "make room, or name another file"
         )
-
-
-def _line(data: Mapping[str, Any]) -> bytes:
-    return json.dumps(data, separators=(",", ":"), default=str, allow_nan=False).encode() + b"\n"
-
-
-def _interval_json(interval: Interval) -> dict[str, Any]:
-    return {
-        "start_ns": interval.start_ns,
-        "end_ns": interval.end_ns,
-        "captured": interval.captured,
-        "processed": interval.processed,
-        "skipped": interval.skipped,
-        "incidents": interval.incidents.to_json(),
-        "stages": {stage: _stage_json(h) for stage, h in interval.histograms.items()},
-    }
-
-
-def _stage_json(histogram: Histogram) -> dict[str, Any]:
-    return {
-        **StageStats.of(histogram).to_json(),
-        "negative": histogram.negative,
-        "above": histogram.above,
-        "histogram": base64.b64encode(hdr.encode(histogram)).decode(),
-    }
-
-
-def _trace_lines(interval: Interval) -> list[bytes]:
-    columns = [f"{stamp}_ns" for stamp in STAMPS]
-    rows: I64 = interval.trace
-    lines = []
-    for first in range(0, len(rows), TRACE_ROWS_A_LINE):
-        last = first + TRACE_ROWS_A_LINE
-        interrupted = [row - first for row in interval.interrupted if first <= row < last]
-        body = {"columns": columns, "rows": rows[first:last].tolist(), "interrupted": interrupted}
-        lines.append(_line({"kind": "trace"} | body))
-    return lines

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge.latency import drawing
 from edge.latency.describe import STAGE_MEANING
-from edge.latency.log import LogError
+from edge.latency.log_lines import LogError
 from edge.latency.summary import Summary
 from edge.latency.timeline import timeline
 from edge.plotting import new_figure, png_of, svg_of

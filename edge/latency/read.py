@@ -19,7 +19,7 @@ from edge.latency.fields import (
 )
 from edge.latency.histogram import Histogram, HistogramError, Packed
 from edge.latency.incidents import NOTHING, Incidents
-from edge.latency.log import FORMATS, LogError, RunHeader
+from edge.latency.log_lines import FORMATS, LogError, RunHeader
 from edge.latency.recorder import STAGES
 from edge.latency.stats import StageStats
 

@@ -8,7 +8,7 @@ from functools import reduce
 
 from edge.latency.histogram import Histogram
 from edge.latency.incidents import NOTHING, Incidents
-from edge.latency.log import LogError, RunHeader
+from edge.latency.log_lines import LogError, RunHeader
 from edge.latency.read import LatencyLog, LoggedInterval
 from edge.latency.recorder import STAGES
 from edge.latency.stats import StageStats

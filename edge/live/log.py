@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edge.backends.base import ModelSpec
 from edge.device import describe_board, describe_versions
-from edge.latency.log import LogError, LogWriter, RunHeader
+from edge.latency.log import LogWriter
+from edge.latency.log_lines import LogError, RunHeader
 from edge.latency.recorder import Interval
 from edge.live.health import HealthWatch
 from edge.sources.base import Source, details_of

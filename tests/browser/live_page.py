@@ -28,7 +28,7 @@ from tests.browser.chromium import Page, browsing
 
 ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "docs" / "live-page.png"
-DESKTOP, PHONE = (1000, 1430), (390, 1430)
+DESKTOP, PHONE = (1000, 1340), (390, 1340)
 # The script of the loop, with the demo's pictures from a camera that fails as it is told.
 SCRIPT = """
 import numpy as np

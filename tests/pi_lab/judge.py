@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.latency.incidents import NOTHING, Incidents
-from edge.latency.log import LogError
+from edge.latency.log_lines import LogError
 from edge.latency.read import read_log
 from tests.pi_lab.scenes import COLOURS, FRAMES_A_PICTURE
 

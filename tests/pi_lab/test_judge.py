@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.latency.incidents import Incidents, Tally
-from edge.latency.log import LogWriter, RunHeader
+from edge.latency.log import LogWriter
+from edge.latency.log_lines import RunHeader
 from edge.latency.recorder import Recorder
 from tests.edge.latency.logs import HEADER, SECOND, other_run, record_frames, write_log
 from tests.pi_lab import judge

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge.latency.incidents import NOTHING, Incidents
-from edge.latency.log import LogError
+from edge.latency.log_lines import LogError
 from edge.latency.read import LatencyLog, LoggedInterval, read_log
 from edge.latency.recorder import STAMPS
 from edge.tensors import Array

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from edge.latency.incidents import NOTHING, Incidents
-from edge.latency.log import LogWriter, RunHeader
+from edge.latency.log import LogWriter
+from edge.latency.log_lines import RunHeader
 from edge.latency.recorder import Interval, Recorder
 
 MS = 1_000_000

@@ -11,7 +11,8 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from edge.latency.incidents import NOTHING, Incidents, Tally
-from edge.latency.log import LogError, LogWriter
+from edge.latency.log import LogWriter
+from edge.latency.log_lines import LogError
 from edge.latency.read import read_log, read_runs
 from edge.latency.recorder import STAGES, STAMPS, Interval
 from edge.latency.summary import summarize

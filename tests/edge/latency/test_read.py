@@ -16,7 +16,7 @@ from edge.latency import hdr
 from edge.latency.fields import MAX_LINE_BYTES, MAX_TEXT
 from edge.latency.histogram import Histogram, Layout
 from edge.latency.incidents import NOTHING, Incidents, Tally
-from edge.latency.log import LogError
+from edge.latency.log_lines import LogError
 from edge.latency.read import LatencyLog, is_log, read_log, read_runs
 from edge.latency.recorder import STAGES
 from tests.edge.latency.logs import HEADER, intervals, other_run, write_log

@@ -17,7 +17,7 @@ from edge.latency import plots
 from edge.latency.compare import compare
 from edge.latency.describe_incidents import WORDS, sentences, words
 from edge.latency.incidents import COUNTS, NOTHING, TALLIES, Incidents, Tally
-from edge.latency.log import LogError
+from edge.latency.log_lines import LogError
 from edge.latency.read import read_log, read_runs
 from edge.latency.render_html import render_html
 from edge.latency.render_text import render_comparison, render_text

@@ -7,7 +7,8 @@ import pytest
 
 from edge.latency import describe
 from edge.latency.compare import compare
-from edge.latency.log import LogError, LogWriter
+from edge.latency.log import LogWriter
+from edge.latency.log_lines import LogError
 from edge.latency.read import read_log
 from edge.latency.recorder import STAGES
 from edge.latency.summary import Summary, summarize
