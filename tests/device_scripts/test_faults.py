@@ -63,7 +63,7 @@ class Loop:
     def __init__(self, model: Path, log: Path, camera: str = GOES_ON, *more: str) -> None:
         self.log = log
         arguments = ["--model", str(model), "--preprocess", "unit", "--log", str(log), "--json"]
-        arguments += ["--interval", "0.2", *more]
+        arguments += ["--interval", "0.05", *more]
         self.process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT, camera, *arguments],
             cwd=ROOT,
@@ -121,17 +121,17 @@ def test_a_process_that_was_stopped_says_so(
     loop = start(onnx, tmp_path / "run.jsonl")
     loop.wait_for_labels(3)
     loop.send(signal.SIGSTOP)
-    time.sleep(1.5)
+    time.sleep(0.8)
     loop.send(signal.SIGCONT)
-    loop.wait_for_labels(100)
+    loop.wait_for_labels(40)
     loop.send(signal.SIGTERM)
     status, _, _ = loop.end()
     assert status == 0
     log = read_log(loop.log)
     pauses = [i.incidents.pauses for i in log.intervals]
     # It cannot have run meanwhile; 0.1 s of that may have been its turn to wait.
-    assert max(tally.longest_ns for tally in pauses) >= 1.4 * SECOND
-    assert max(i.incidents.longest_gap_ns for i in log.intervals) >= 1.4 * SECOND
+    assert max(tally.longest_ns for tally in pauses) >= 0.7 * SECOND
+    assert max(i.incidents.longest_gap_ns for i in log.intervals) >= 0.7 * SECOND
     assert adds_up(log)
 
 
@@ -247,8 +247,8 @@ def test_a_disk_that_is_really_full_costs_intervals_and_no_frame(
         ballast = fill(small_disk)
     full_size = path.stat().st_size if path.exists() else 0
     for _ in range(3):
-        loop.wait_for_labels(50)
-        time.sleep(0.2)
+        loop.wait_for_labels(20)
+        time.sleep(0.1)
     ballast.unlink()
     loop.wait_until(lambda: path.exists() and path.stat().st_size > full_size + 4000)
     loop.send(signal.SIGTERM)
@@ -270,7 +270,7 @@ def test_a_disk_that_becomes_read_only_costs_intervals_and_no_frame(
     path = small_disk / "run.jsonl"
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     loop = start(onnx, path)
-    loop.wait_for_labels(100)
+    loop.wait_for_labels(40)
     assert not path.exists()
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     loop.wait_until(lambda: path.exists() and path.stat().st_size > 4000)
