@@ -182,7 +182,6 @@ def main() -> None:
     add("--preprocess", choices=tuple(PRESETS))
     add("--source")
     add("--blocks", type=int, default=20)
-    # Long, so that the loop's start and end, which the bare call has not, are no part of its rate.
     add("--length", type=int, default=200, help="frames a block")
     add("--seconds", type=float, default=2.0, help="of one turn of a loop with a camera")
     add("--rounds", type=int, default=4, help="of those turns")

@@ -24,6 +24,8 @@ LOOKS = (
     *(("blue", "o"), ("teal", "s"), ("amber", "D"), ("rose", "X"), ("violet", "^"), ("slate", "v")),
     *(("ink", "P"), ("ink", "*")),
 )
+# A bar has no marker: of two parts in one hue, this one is hatched.
+HATCHES = {"*": "////"}
 WORST = 3
 WORDS = (
     "SQNR: the energy of float's values over that of the error, in dB. So far: in the int8 "
@@ -181,10 +183,20 @@ def _draw_dots(figure: Figure, result: Int8Result, of: Callable[[Row], float], t
 def _draw_shares(figure: Figure, result: Int8Result) -> None:
     ax = figure.subplots()
     ends = dict.fromkeys(result.blocks, 0.0)
-    for part, (hue, _) in _looks(result):
+    for part, (hue, marker) in _looks(result):
         shares = {block: 100 * _share(result.of(part, block)) for block in result.blocks}
-        left = list(ends.values())
-        ax.barh(range(len(ends)), list(shares.values()), 0.7, left, color=LIGHT[hue], label=part)
+        bars = ax.barh(
+            range(len(ends)),
+            list(shares.values()),
+            0.7,
+            list(ends.values()),
+            color=LIGHT[hue],
+            label=part,
+            hatch=HATCHES.get(marker),
+            edgecolor="white",
+        )
+        for bar in bars:  # an edge beside another bar would make both look smaller
+            bar.set_linewidth(0)
         ends = {block: end + shares[block] for block, end in ends.items()}
     for place, end in enumerate(ends.values()):
         ax.annotate(
