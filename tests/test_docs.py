@@ -16,20 +16,10 @@ from converters.mobilenet_v2.cli import parser
 from converters.mobilenet_v2.explore.relu import DIMENSIONS, MATRICES, spiral, there_and_back
 from converters.structure.describe import describe, to_text
 from converters.structure.read import read_network
+from tests.markdown import fenced
 
 DOCS = Path(__file__).parent.parent / "docs"
 TOUR = (DOCS / "mobilenet_v2.md").read_text()
-
-
-def fenced(wanted: str) -> list[str]:
-    """Return the lines of the tour's blocks in one language, "" for what a user types."""
-    lines, language = [], None
-    for line in TOUR.splitlines():
-        if line.startswith("```"):
-            language = None if language is not None else line[3:]
-        elif language == wanted and line:
-            lines.append(line)
-    return lines
 
 
 def words(line: str) -> str:
@@ -49,7 +39,7 @@ def test_every_link_and_picture_is_there(page: Path) -> None:
 
 
 def test_the_commands_of_the_tour_are_understood() -> None:
-    lines = fenced("")
+    lines = [line for line in fenced(TOUR) if line]
     assert len(lines) >= 6
     for line in lines:
         command, *args = shlex.split(line)
@@ -62,7 +52,7 @@ def test_the_tables_of_the_tour_are_those_of_describe(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(build(architecture, initial_weights(architecture, 0)), path)
     described = {words(line) for line in to_text(describe(read_network(path), "")).splitlines()}
-    shown = fenced("text")
+    shown = [line for line in fenced(TOUR, "text") if line]
     assert len(shown) >= 20
     assert [line for line in shown if words(line) not in described] == []
 

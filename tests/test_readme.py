@@ -19,6 +19,7 @@ from calibration.synthetic import dead_leaves
 from converters.mobilenet_v2.architecture import Architecture
 from converters.mobilenet_v2.build import build, initial_weights
 from tests.converters.mobilenet_v2.weights.sources import torchvision
+from tests.markdown import fenced
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -27,20 +28,9 @@ BIN = Path(sys.executable).parent
 INSTEAD = {"live_classify.py": ["--source", "photos"], "--web ": ["--web", "0", "--metrics", "0"]}
 
 
-def shell_lines() -> list[str]:
-    """Return every line of the README's fenced blocks without a language."""
-    lines, language = [], None
-    for line in README.splitlines():
-        if line.startswith("```"):
-            language = None if language is not None else line[3:]
-        elif language == "":
-            lines.append(line)
-    return lines
-
-
 def ours() -> list[str]:
     """Return the lines that run our own commands, in order."""
-    return [line for line in shell_lines() if re.match(r"\S*/(edge-\w+|python device_)", line)]
+    return [line for line in fenced(README) if re.match(r"\S*/(edge-\w+|python device_)", line)]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +82,7 @@ def test_the_extras_of_the_readme_exist() -> None:
 
 def test_the_make_targets_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = [line.split()[1] for line in shell_lines() if line.startswith("make ")]
+    targets = [line.split()[1] for line in fenced(README) if line.startswith("make ")]
     targets += re.findall(r"`make (\w+)`", README)
     assert {"demo", "test"} <= set(targets)
     for target in targets:
